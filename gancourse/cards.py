@@ -1,0 +1,104 @@
+"""What a run is worth: its evaluation with fixed keys, and the card that tells it to people."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gancourse import metrics, systems
+from gancourse.datasets import toy
+
+SAMPLES = {"images": 10_000, "points": 2_500}
+"""How many samples an evaluation draws: 10,000 images, or 2,500 points (protocol of PacGAN's code)."""
+
+
+def evaluate(system: Any, *, seed: int = 1, n: int | None = None) -> dict[str, Any]:
+    """Draw samples from a system's averaged generator and measure them.
+
+    Points are measured by :func:`gancourse.metrics.mode_report`, digits by
+    :func:`gancourse.metrics.digit_report`; the keys are theirs, plus ``samples`` and ``sample_seed``.
+    """
+    from gancourse import images
+
+    data = system.config.data
+    if data in toy.DISTRIBUTIONS:
+        n = n or SAMPLES["points"]
+        distribution = toy.get(data)
+        points = system.sample(n, seed=seed).cpu()
+        report = metrics.mode_report(points, distribution) if isinstance(distribution, toy.Mixture) else {}
+    else:
+        n = n or SAMPLES["images"]
+        report = metrics.digit_report(images.to_uint8(system.sample(n, seed=seed)).cpu())
+    return {"samples": n, "sample_seed": seed, **report}
+
+
+def summarise(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return one line of text per numeric key: the value, or mean ± standard deviation over several seeds."""
+    lines: dict[str, str] = {}
+    for key, first in reports[0].items():
+        if (
+            isinstance(first, bool)
+            or not isinstance(first, (int, float))
+            or key in ("samples", "sample_seed")
+        ):
+            continue
+        values = [float(report[key]) for report in reports]
+        mean = sum(values) / len(values)
+        if len(values) == 1:
+            lines[key] = f"{mean:.4g}"
+        else:
+            spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
+            listed = ", ".join(f"{v:.4g}" for v in values)
+            lines[key] = f"{mean:.4g} ± {spread:.2g} ({listed})"
+    return lines
+
+
+def card(
+    record: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], seeds: Sequence[int], seconds: float
+) -> str:
+    """Return the Markdown card of a run: what, data, minutes, device, metrics with their spread over seeds.
+
+    Args:
+        record: the contents of the run's ``config.json``.
+        reports: one evaluation per seed, the shipped seed's first.
+        seeds: the training seeds, in the same order.
+        seconds: training time of the shipped seed.
+    """
+    recipe = systems.recipe(record["recipe"])
+    data = record["data"]
+    origin = {"full": "full set", "mini": "the package's mini set", "formula": "drawn from its formula"}
+    config = record["config"]
+    lines = [
+        f"# {recipe.name}: {recipe.title}",
+        "",
+        f"- **Data**: {data['name']}, {origin.get(data['origin'], data['origin'])}, {data['samples']:,} samples",
+        f"- **Training**: profile {record['profile']}, {config['steps']:,} steps of batch {config['batch_size']}, "
+        f"seed {record['seed']}, {seconds / 60:.1f} minutes",
+        f"- **Device**: {record['device']}, torch {record['versions']['torch']}",
+        f"- **Expected band**: {recipe.band.get(record['profile'], 'none stated for this profile')}",
+        f"- **Seeds measured**: {', '.join(map(str, seeds))}",
+        "",
+        f"Measured on {reports[0]['samples']:,} samples per seed"
+        + (", mean ± standard deviation over the seeds:" if len(seeds) > 1 else ":"),
+        "",
+        "| measure | value |",
+        "|---|---|",
+        *(f"| {key} | {text} |" for key, text in summarise(reports).items()),
+        "",
+        "Hyper-parameters:",
+        "",
+        "```json",
+        json.dumps(config, indent=1),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def seconds_of(folder: Path) -> float:
+    """Return the training seconds that the last row of a run's ``metrics.csv`` holds."""
+    rows = (folder / "metrics.csv").read_text(encoding="utf-8").splitlines()
+    return float(rows[-1].split(",")[1]) if len(rows) > 1 else 0.0

@@ -1,0 +1,330 @@
+"""The command line: ``gancourse list | train | sample | evaluate | describe | doctor``.
+
+Nothing heavy is imported before a command needs it, so ``list`` and ``--help`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gancourse import __version__, systems
+from gancourse.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from gancourse.hub import Trained
+    from gancourse.training import Run
+
+PROFILE_NAMES = ("smoke", "cpu", "gpu")
+PICTURES_PER_SHEET = 64
+POINTS_PER_SHEET = 2_500
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that suggests the nearest option or command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and one sentence, and exit with status 2."""
+        marker = "invalid choice: "
+        if marker in message and "choose from" in message:
+            given = message.split(marker)[1].split("'")[1]
+            options = [word.strip(" '()") for word in message.split("choose from")[1].split(",")]
+            message += nearest(given, options)
+        super().error(message)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse like the base class, but name the nearest option for one that does not exist."""
+        parsed, extra = self.parse_known_args(args, namespace)
+        if extra:
+            parser = getattr(parsed, "parser", self)
+            options = [option for action in parser._actions for option in action.option_strings]
+            parser.error(f"unrecognized argument {extra[0]!r}.{nearest(extra[0].split('=')[0], options)}")
+        return parsed
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = Parser(prog="gancourse", description="Train, sample and measure the GANs of the course.")
+    parser.add_argument("--version", action="version", version=f"gancourse {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, text: str, run: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub.set_defaults(run=run, parser=sub)
+        return sub
+
+    sub = command("list", "list the recipes and the reference runs", run_list)
+    sub.add_argument("--json", action="store_true", help="print JSON")
+
+    sub = command("train", "train a recipe into a folder", run_train)
+    sub.add_argument("recipe", help="recipe, see: gancourse list")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE)")
+    sub.add_argument(
+        "--profile", metavar="P", help=f"{', '.join(PROFILE_NAMES)} (default: GANCOURSE_PROFILE)"
+    )
+    sub.add_argument("--seed", type=int, default=0, metavar="S", help="seed of everything (default: 0)")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="replace a hyper-parameter"
+    )
+    sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
+    sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+    sub = command("sample", "draw samples from a run or a reference run", run_sample)
+    sub.add_argument("name", help="a run's folder or a reference run's name")
+    sub.add_argument("--n", type=int, default=64, metavar="N", help="how many samples (default: 64)")
+    sub.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
+    sub.add_argument(
+        "--out", type=Path, metavar="FILE", help="write images uint8 (N, H, W, C), or points, as .npz"
+    )
+    sub.add_argument("--png", type=Path, metavar="FILE", help="write a sheet of the first samples to look at")
+    sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
+
+    sub = command("evaluate", "measure a run or a reference run", run_evaluate)
+    sub.add_argument("name", help="a run's folder or a reference run's name")
+    sub.add_argument(
+        "--n", type=int, metavar="N", help="how many samples (default: 10,000 images or 2,500 points)"
+    )
+    sub.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the noise (default: 1)")
+    sub.add_argument("--json", action="store_true", help="print JSON with fixed keys")
+    sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
+
+    sub = command("describe", "print a system's networks and their parameter counts", run_describe)
+    sub.add_argument("name", help="a recipe, or with --paper a system")
+    sub.add_argument("--paper", action="store_true", help="build the networks at the paper's size")
+
+    command("doctor", "say what this machine has and what the course will use", run_doctor)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 an error for people, 130 stopped by hand."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+        return 0
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("Stopped. A training run goes on from its last checkpoint with --resume.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (MemoryError, RuntimeError) as error:
+        told = _memory_message(error)
+        if told is None:
+            raise
+        return _fail(told)
+
+
+def _fail(text: str, status: int = 1) -> int:
+    print(f"gancourse: {text}", file=sys.stderr)
+    return status
+
+
+def _memory_message(error: BaseException) -> str | None:
+    """Return the sentence for running out of memory, or None if `error` is something else."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return (
+            "CUDA ran out of memory. Lower the batch with --set batch_size=…, close other programs on the GPU, "
+            "or use --device cpu. What was saved so far is kept; --resume goes on from it."
+        )
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "Memory ran out. Ask for fewer samples with --n, or lower the batch with --set batch_size=…."
+    return None
+
+
+def run_list(arguments: argparse.Namespace) -> None:
+    """List recipes and reference runs."""
+    from gancourse import hub
+
+    published = hub.registry()
+    rows = [{"recipe": n, "title": t, "reference_run": n in published} for n, (_, t) in systems.INDEX.items()]
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(f"{row['recipe']:14}{row['title']}{'   [reference run]' if row['reference_run'] else ''}")
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """Train, then evaluate and write the card."""
+    recipe = systems.recipe(arguments.recipe)  # before torch is paid for
+    from gancourse import cards, hub, runtime, training
+
+    out = arguments.out or Path("runs") / recipe.name
+    _check_finished(out, arguments.resume)
+    say = (lambda *_: None) if arguments.quiet else print
+    run = training.Run(
+        recipe,
+        profile=arguments.profile,
+        seed=arguments.seed,
+        out=out,
+        resume=arguments.resume,
+        device=runtime.device(arguments.device),
+        quiet=arguments.quiet,
+        **training.parse_settings(arguments.set),
+    )
+    if (out / "card.md").exists():
+        say(f"{out} is finished; nothing to do.")
+        return
+    say(recipe.banner(run.profile))
+    if run.step:
+        say(f"resuming at step {run.step:,} of {run.config.steps:,}")
+    run.train(lambda step, system: save_samples(run, step))
+    report = cards.evaluate(run.system)
+    text = cards.card(hub.read_record(out), [report], [run.seed], run.seconds)
+    runtime.write_atomic(out / "card.md", text.encode())
+    for key, line in cards.summarise([report]).items():
+        say(f"{key:22}{line}")
+    say(f"written to {out}")
+
+
+def _check_finished(out: Path, resume: bool) -> None:
+    """Refuse early, before any data is read, to write into a folder that holds something."""
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise UserError(
+            f"The folder {out} is not empty. Go on with the run in it with --resume, or choose another --out."
+        )
+
+
+def save_samples(run: Run, step: int) -> None:
+    """Write the fixed-noise samples of a step into the run's folder."""
+    assert run.out is not None
+    shown = PICTURES_PER_SHEET if run.source.x.ndim == 4 else POINTS_PER_SHEET
+    write_picture(
+        run.out / "samples" / f"step_{step:06d}.png", run.system, run.system.sample(shown, seed=run.seed)
+    )
+
+
+def write_picture(path: Path, system: Any, samples: Any) -> None:
+    """Write samples as a PNG: a sheet of images, or a scatter plot of points."""
+    import io
+
+    from gancourse import images, plots, runtime
+    from gancourse.datasets import toy
+
+    if samples.ndim == 4:
+        plots.save_png(path, plots.sheet(images.to_uint8(samples).cpu(), columns=8))
+        return
+    distribution = toy.get(system.config.data)
+    figure = plots.points(
+        samples.cpu(), mixture=distribution if isinstance(distribution, toy.Mixture) else None
+    )
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.clear()
+    runtime.write_atomic(path, buffer.getvalue())
+
+
+def run_sample(arguments: argparse.Namespace) -> None:
+    """Draw samples and write them."""
+    if arguments.out is None and arguments.png is None:
+        raise UserError("Nothing to write: give --out FILE.npz, --png FILE.png, or both.")
+    if arguments.out is not None and arguments.out.suffix != ".npz":
+        raise UserError(f"--out {arguments.out} should end in .npz; pictures go to --png.")
+    trained = _load(arguments)
+    import io
+
+    import numpy as np
+
+    from gancourse import images, runtime
+
+    samples = trained.system.sample(arguments.n, seed=arguments.seed)
+    if arguments.out is not None:
+        arrays = {"images": images.to_uint8(samples)} if samples.ndim == 4 else {"points": samples}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{key: value.cpu().numpy() for key, value in arrays.items()})
+        runtime.write_atomic(arguments.out, buffer.getvalue())
+        print(f"{arguments.out}: " + ", ".join(f"{k} {tuple(v.shape)} {v.dtype}" for k, v in arrays.items()))
+    if arguments.png is not None:
+        shown = samples[: PICTURES_PER_SHEET if samples.ndim == 4 else POINTS_PER_SHEET]
+        write_picture(arguments.png, trained.system, shown)
+        print(f"{arguments.png}: the first {len(shown)} of {len(samples)} samples")
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    """Measure a run and print the report."""
+    trained = _load(arguments)
+    from gancourse import cards
+
+    report = {"run": arguments.name, **cards.evaluate(trained.system, seed=arguments.seed, n=arguments.n)}
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+        return
+    for key, value in report.items():
+        print(f"{key:22}{value:.4g}" if isinstance(value, float) else f"{key:22}{value}")
+
+
+def _load(arguments: argparse.Namespace) -> Trained:
+    from gancourse import hub
+
+    hub.find(arguments.name)  # a wrong name is told before torch is paid for
+    from gancourse import runtime
+
+    return hub.load(arguments.name, runtime.device(arguments.device))
+
+
+def run_describe(arguments: argparse.Namespace) -> None:
+    """Print networks and parameter counts."""
+    if arguments.paper:
+        system, source = systems.paper(arguments.name)
+        print(f"{arguments.name}, at the paper's size: {source}")
+    else:
+        recipe = systems.recipe(arguments.name)
+        import torch
+
+        system = recipe.build(recipe.at(), torch.device("cpu"))
+        print(f"{recipe.name}: {recipe.title}")
+    for name, network in system.networks.items():
+        count = sum(p.numel() for p in network.parameters())
+        print(f"\n{name}: {count:,} parameters")
+        print(network)
+
+
+def run_doctor(arguments: argparse.Namespace) -> None:
+    """Print what this machine has, and fail if something the course needs is missing."""
+    import importlib.metadata
+    import platform
+
+    missing = []
+
+    def line(name: str, text: str) -> None:
+        print(f"{name:12}{text}")
+
+    line("gancourse", __version__)
+    line("python", platform.python_version())
+    for package in ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "safetensors"):
+        try:
+            line(package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            line(package, "missing")
+            missing.append(package)
+    if "torch" in missing:
+        raise UserError(
+            "PyTorch is not installed; install it as https://pytorch.org describes, then run this again."
+        )
+    from gancourse import runtime
+    from gancourse.datasets import digits
+
+    line("device", runtime.describe_device(runtime.device()))
+    line("profile", runtime.profile())
+    line("colab", "yes" if "COLAB_RELEASE_TAG" in os.environ else "no")
+    line("digits", digits.load("train", quiet=True).notice)
+    line(
+        "writable",
+        f"{Path.cwd()} " + ("yes" if os.access(Path.cwd(), os.W_OK) else "no: use --out elsewhere"),
+    )
+    if missing:
+        raise UserError(
+            f"Missing packages: {', '.join(missing)}. Install them with pip install {' '.join(missing)}."
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""Errors written for people: what was given, what was expected, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can put right.
+
+    The command line prints its text as one sentence and exits with status 1, without a traceback.
+    """
+
+
+def nearest(given: str, options: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the option closest to `given`, or an empty string."""
+    match = difflib.get_close_matches(given, list(options), n=1, cutoff=0.5)
+    return f" Did you mean {match[0]!r}?" if match else ""
+
+
+def unknown(kind: str, given: str, options: Iterable[str]) -> UserError:
+    """Return the error for a name that is not in `options`, with the nearest name and the full list."""
+    options = list(options)
+    return UserError(f"Unknown {kind} {given!r}.{nearest(given, options)} Known: {', '.join(options)}.")

@@ -1,0 +1,157 @@
+"""Reference runs by name: trained generators with their cards, published with the site and checked by hash.
+
+In a checkout they are read from ``book/_static/runs``; elsewhere they are fetched once from the site and cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancourse import systems
+from gancourse.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+SITE = "https://gancourse.github.io/gancourse/"
+"""Where the site is published; a test keeps it equal to the address in ``_config.yml``."""
+CHECKOUT_RUNS = Path(__file__).resolve().parent.parent / "book" / "_static" / "runs"
+REGISTRY_FILE = Path(__file__).with_name("reference_runs.json")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that was read back.
+
+    Attributes:
+        name: recipe or folder it was asked for by.
+        folder: where its files lie.
+        record: the contents of ``config.json``.
+        system: the system with the averaged generator loaded; ``system.sample(n, seed=…)`` draws from it.
+    """
+
+    name: str
+    folder: Path
+    record: Mapping[str, Any]
+    system: Any
+
+
+def registry() -> dict[str, dict[str, str]]:
+    """Return run name → file name → SHA-256 of every published run."""
+    return json.loads(REGISTRY_FILE.read_text(encoding="utf-8"))
+
+
+def load(name: str | Path, device: torch.device | None = None) -> Trained:
+    """Return a trained system, from a run's folder or from a reference run's name.
+
+    Args:
+        name: a folder that ``gancourse train`` wrote, or a recipe whose reference run is published.
+        device: where to put it; default the device in force.
+
+    Raises:
+        UserError: no such run or recipe, or a file is missing, damaged or from another program.
+    """
+    folder = find(str(name))
+    record = read_record(folder)
+    from gancourse import runtime
+
+    system = _build(record, folder, device or runtime.device())
+    return Trained(str(name), folder, record, system)
+
+
+def find(name: str) -> Path:
+    """Return the folder of a run: `name` itself if it is a folder, else the reference run of that name."""
+    if Path(name).is_dir():
+        return Path(name)
+    published = registry()
+    if name not in published:
+        if name in systems.names():
+            raise UserError(
+                f"No reference run of {name!r} is published yet. Train it: gancourse train {name} --out DIR"
+            )
+        raise unknown("run", name, [*published])
+    local = CHECKOUT_RUNS / name
+    if local.is_dir():
+        for file, digest in published[name].items():
+            _check_hash(local / file, digest)
+        return local
+    return _fetch(name, published[name])
+
+
+def _check_hash(path: Path, digest: str) -> None:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"{path} of the reference run cannot be read ({error.strerror}). Check out the file again."
+        ) from None
+    if found != digest:
+        raise UserError(f"{path} is not the published file: its SHA-256 differs. Check out the file again.")
+
+
+def _fetch(name: str, files: Mapping[str, str]) -> Path:
+    import pooch
+
+    cache = Path(pooch.os_cache("gancourse")) / "runs" / name
+    for file, digest in files.items():
+        url = f"{SITE}_static/runs/{name}/{file}"
+        try:
+            pooch.retrieve(url, known_hash=f"sha256:{digest}", fname=file, path=cache, progressbar=False)
+        except Exception as error:  # requests raises many kinds; a wrong hash is a ValueError
+            raise UserError(
+                f"The reference run {name!r} could not be fetched from {url} ({type(error).__name__}). "
+                f"Check the connection, or train it: gancourse train {name} --out DIR"
+            ) from None
+    return cache
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return ``config.json`` of a run.
+
+    Raises:
+        UserError: it is missing or was not written by this package.
+    """
+    path = folder / "config.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["recipe"], record["config"], record["profile"], record["seed"]
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder} is not a run: it holds no config.json. Name a folder that `train` wrote."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path} is damaged or was not written by this package; it was left as it is."
+        ) from None
+    return record
+
+
+def _build(record: Mapping[str, Any], folder: Path, device: torch.device) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    recipe = systems.recipe(record["recipe"])
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()}
+    try:
+        system = recipe.build(type(recipe.config)(**settings), device)
+    except TypeError as error:
+        raise UserError(f"{folder / 'config.json'} fits another version of the package: {error}.") from None
+    path = folder / "generator.safetensors"
+    try:
+        system.average.module.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder} holds no generator.safetensors: the run is not finished. "
+            f"Finish it: gancourse train {record['recipe']} --out {folder} --resume"
+        ) from None
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path} is damaged or does not fit its config.json ({reason}). It was left as it is."
+        ) from None
+    return system

@@ -102,3 +102,32 @@ def seconds_of(folder: Path) -> float:
     """Return the training seconds that the last row of a run's ``metrics.csv`` holds."""
     rows = (folder / "metrics.csv").read_text(encoding="utf-8").splitlines()
     return float(rows[-1].split(",")[1]) if len(rows) > 1 else 0.0
+
+
+def results_table(results: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return rows of a digit measurement as a Markdown table: means over the seeds, and the floor below.
+
+    Args:
+        results: a table of measurements, see :func:`gancourse.hub.results`.
+        names: the variants to show, in this order.
+    """
+    lines = ["| | seeds | digit-FID | % of noise | label KL | classes |", "|---|---|---|---|---|---|"]
+    for name in names:
+        runs = results["variants"][name]
+        mean = {key: sum(run[key] for run in runs) / len(runs) for key in runs[0]}
+        lines.append(
+            f"| {name} | {len(runs)} | {mean['digit_fid']:.0f} | {mean['digit_fid_percent']:.2f} "
+            f"| {mean['label_kl']:.3f} | {mean['classes']:.1f} |"
+        )
+    lines.append(f"| *real training digits: the floor* | | {results['digit_fid_floor']:.1f} | | | 10 |")
+    return "\n".join(lines)
+
+
+def settings_table(configs: Mapping[str, Any], fields: Sequence[str]) -> str:
+    """Return hyper-parameters as a Markdown table, one column per config; widths read 256-512."""
+    lines = ["| | " + " | ".join(configs) + " |", "|---" * (len(configs) + 1) + "|"]
+    for name in fields:
+        values = [getattr(config, name) for config in configs.values()]
+        cells = ["-".join(map(str, v)) if isinstance(v, tuple) else f"{v}" for v in values]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -144,7 +144,8 @@ def run_list(arguments: argparse.Namespace) -> None:
     from gancourse import hub
 
     published = hub.registry()
-    rows = [{"recipe": n, "title": t, "reference_run": n in published} for n, (_, t) in systems.INDEX.items()]
+    titles = {name: title for name, (_, title) in systems.INDEX.items()} | systems.JUDGES
+    rows = [{"recipe": n, "title": t, "reference_run": n in published} for n, t in titles.items()]
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
@@ -154,6 +155,8 @@ def run_list(arguments: argparse.Namespace) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Train, then evaluate and write the card."""
+    if arguments.recipe in systems.JUDGES:
+        return train_judge(arguments)
     recipe = systems.recipe(arguments.recipe)  # before torch is paid for
     from gancourse import cards, hub, runtime, training
 
@@ -185,6 +188,19 @@ def run_train(arguments: argparse.Namespace) -> None:
     say(f"written to {out}")
 
 
+def train_judge(arguments: argparse.Namespace) -> None:
+    """Train a judge; it is a classifier with a short training of its own, without checkpoints."""
+    if arguments.set or arguments.resume:
+        raise UserError(f"{arguments.recipe} takes neither --set nor --resume; its settings stand in systems.judges.")
+    from gancourse.systems import judges
+
+    out = arguments.out or Path("runs") / arguments.recipe
+    card = judges.train_judge(arguments.profile, arguments.seed, out, device=arguments.device)
+    if not arguments.quiet:
+        print(judges.describe(card))
+        print(f"written to {out}")
+
+
 def _check_finished(out: Path, resume: bool) -> None:
     """Refuse early, before any data is read, to write into a folder that holds something."""
     if not resume and out.is_dir() and any(out.iterdir()):
@@ -213,9 +229,9 @@ def write_picture(path: Path, system: Any, samples: Any) -> None:
         plots.save_png(path, plots.sheet(images.to_uint8(samples).cpu(), columns=8))
         return
     distribution = toy.get(system.config.data)
-    figure = plots.points(
-        samples.cpu(), mixture=distribution if isinstance(distribution, toy.Mixture) else None
-    )
+    mixture = distribution if isinstance(distribution, toy.Mixture) else None
+    reach = 1.5 if mixture is None else 1.2 * float(mixture.centres.abs().max()) + 0.3
+    figure = plots.points(samples.cpu(), mixture=mixture, limits=reach)  # one frame for all steps
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     figure.clear()
@@ -239,7 +255,7 @@ def run_sample(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         arrays = {"images": images.to_uint8(samples)} if samples.ndim == 4 else {"points": samples}
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{key: value.cpu().numpy() for key, value in arrays.items()})
+        np.savez_compressed(buffer, allow_pickle=False, **{key: value.cpu().numpy() for key, value in arrays.items()})
         runtime.write_atomic(arguments.out, buffer.getvalue())
         print(f"{arguments.out}: " + ", ".join(f"{k} {tuple(v.shape)} {v.dtype}" for k, v in arrays.items()))
     if arguments.png is not None:

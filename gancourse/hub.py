@@ -5,6 +5,7 @@ In a checkout they are read from ``book/_static/runs``; elsewhere they are fetch
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ SITE = "https://gancourse.github.io/gancourse/"
 """Where the site is published; a test keeps it equal to the address in ``_config.yml``."""
 CHECKOUT_RUNS = Path(__file__).resolve().parent.parent / "book" / "_static" / "runs"
 REGISTRY_FILE = Path(__file__).with_name("reference_runs.json")
+RESULTS_FOLDER = Path(__file__).with_name("results")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,18 @@ def load(name: str | Path, device: torch.device | None = None) -> Trained:
 
     system = _build(record, folder, device or runtime.device())
     return Trained(str(name), folder, record, system)
+
+
+def results(name: str) -> dict[str, Any]:
+    """Return a committed table of measurements; its ``command`` says how to make it again.
+
+    Raises:
+        UserError: there is no table of that name.
+    """
+    tables = {path.stem: path for path in RESULTS_FOLDER.glob("*.json")}
+    if name not in tables:
+        raise unknown("table of results", name, sorted(tables))
+    return json.loads(tables[name].read_text(encoding="utf-8"))
 
 
 def find(name: str) -> Path:
@@ -136,9 +150,9 @@ def _build(record: Mapping[str, Any], folder: Path, device: torch.device) -> Any
     from safetensors.torch import load_file
 
     recipe = systems.recipe(record["recipe"])
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()}
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()}
     try:
-        system = recipe.build(type(recipe.config)(**settings), device)
+        system = recipe.build(dataclasses.replace(recipe.config, **settings), device)
     except TypeError as error:
         raise UserError(f"{folder / 'config.json'} fits another version of the package: {error}.") from None
     path = folder / "generator.safetensors"

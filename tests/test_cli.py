@@ -78,7 +78,8 @@ def test_listing_loads_no_torch():
 
 
 def test_training_the_ring_never_imports_torchvision(tmp_path):
-    code = f"from gancourse import cli\ncli.main(['train','ring-gan','--profile','smoke','--quiet','--out',{str(tmp_path / 'r')!r}])"
+    arguments = ["train", "ring-gan", "--profile", "smoke", "--quiet", "--out", str(tmp_path / "r")]
+    code = f"from gancourse import cli\ncli.main({arguments!r})"
     assert "torchvision" not in loaded_after(code)
 
 
@@ -153,6 +154,14 @@ def test_digits_are_sampled_as_uint8_images(tmp_path, capsys):
     )
     images = np.load(tmp_path / "s.npz")["images"]
     assert images.shape == (20, 28, 28, 1) and images.dtype == np.uint8
+
+
+def test_the_judge_trains_by_its_own_recipe(tmp_path, capsys):
+    folder = tmp_path / "judge"
+    status, out, err = main(capsys, "train", "digits-judge", "--profile", "smoke", "--out", folder)
+    assert status == 0, err
+    assert (folder / "digits-judge.safetensors").stat().st_size < 2**20 and "accuracy" in out
+    assert main(capsys, "train", "digits-judge", "--out", folder, "--set", "k=2")[0] == 1
 
 
 def test_evaluate_json_has_fixed_keys(run, capsys):

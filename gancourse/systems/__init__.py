@@ -20,6 +20,9 @@ INDEX: dict[str, tuple[str, str]] = {
 }
 """Recipe name → (module in this package, title)."""
 
+JUDGES: dict[str, str] = {"digits-judge": "the small classifier that judges digits"}
+"""Judge → title. A judge is a classifier with a training of its own in ``gancourse.systems.judges``."""
+
 
 def names() -> list[str]:
     """Return the names of all recipes."""
@@ -33,7 +36,7 @@ def recipe(name: str) -> Recipe:
         UserError: there is none of that name; the nearest one is suggested.
     """
     if name not in INDEX:
-        raise unknown("recipe", name, INDEX)
+        raise unknown("recipe", name, [*INDEX, *JUDGES])
     module = importlib.import_module(f"gancourse.systems.{INDEX[name][0]}")
     return module.RECIPES[name]
 

@@ -42,7 +42,7 @@ def summarise(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         if (
             isinstance(first, bool)
             or not isinstance(first, (int, float))
-            or key in ("samples", "sample_seed")
+            or key in ("n", "samples", "sample_seed")
         ):
             continue
         values = [float(report[key]) for report in reports]

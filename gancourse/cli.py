@@ -331,7 +331,9 @@ def run_doctor(arguments: argparse.Namespace) -> None:
     line("device", runtime.describe_device(runtime.device()))
     line("profile", runtime.profile())
     line("colab", "yes" if "COLAB_RELEASE_TAG" in os.environ else "no")
-    line("digits", digits.load("train", quiet=True).notice)
+    train = digits.load("train", quiet=True)
+    found = f"{len(train.images):,} training digits, the {train.source} set"
+    line("digits", f"{found}. {train.notice}" if train.notice else found)
     line(
         "writable",
         f"{Path.cwd()} " + ("yes" if os.access(Path.cwd(), os.W_OK) else "no: use --out elsewhere"),

@@ -80,7 +80,7 @@ def label_kl(counts: Array, reference: Array) -> float:
     Raises:
         UserError: the shapes differ, a count is negative, all are zero, or p has a class that q lacks.
     """
-    p, q = torch.as_tensor(counts).double(), torch.as_tensor(reference).double()
+    p, q = (torch.as_tensor(v).cpu().double() for v in (counts, reference))
     if p.ndim != 1 or p.shape != q.shape or any((v < 0).any() or not v.sum() > 0 for v in (p, q)):
         raise UserError(
             f"Expected two vectors of counts of one length, got {tuple(p.shape)} and {tuple(q.shape)}; "
@@ -130,7 +130,7 @@ def _finite(value: Array, what: str, shape: str, ndim: int, width: int | None = 
     x = torch.as_tensor(value).detach()
     if not torch.is_floating_point(x) or x.ndim != ndim or len(x) == 0 or (width and x.shape[1] != width):
         raise UserError(f"Expected {what} as floats of shape {shape}, got {x.dtype} {tuple(x.shape)}.")
-    x = x.to("cpu", torch.float64)
+    x = x.cpu().double()
     if not torch.isfinite(x).all():
         bad = int((~torch.isfinite(x)).sum())
         raise UserError(f"The {what} must be finite, got {bad} NaN or infinite values of {x.numel()}.")
@@ -178,12 +178,7 @@ def judge_digits(images: Array, device: str | torch.device | None = None, batch_
         UserError: the images have another type or shape, or there are none.
     """
     x = torch.as_tensor(images)
-    if (
-        x.dtype != torch.uint8
-        or x.ndim != 4
-        or tuple(x.shape[1:]) not in ((28, 28, 1), (32, 32, 1))
-        or len(x) == 0
-    ):
+    if x.dtype != torch.uint8 or x.ndim != 4 or tuple(x.shape[1:]) not in ((28, 28, 1), (32, 32, 1)) or len(x) == 0:
         raise UserError(
             f"Expected uint8 digits (N, 28, 28, 1) or (N, 32, 32, 1), got {x.dtype} {tuple(x.shape)}. "
             "Float images (N, 1, H, W) in [-1, 1] go through images.to_uint8 first."
@@ -218,9 +213,7 @@ def statistics(features: Tensor, labels: Tensor) -> Statistics:
 
 def uniform_noise(n: int = 10_000, seed: int = 0) -> Tensor:
     """Return n images of uniform noise, uint8 (n, 28, 28, 1): the sampler that has learned nothing."""
-    return torch.randint(
-        256, (n, 28, 28, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
-    )
+    return torch.randint(256, (n, 28, 28, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
 @functools.cache
@@ -238,9 +231,7 @@ def reference_statistics(name: str) -> Statistics:
             names = sorted({key.rsplit(".", 1)[0] for key in file.keys()})
             if name not in names:
                 raise unknown("statistics", name, names)
-            mean, covariance, labels = (
-                file.get_tensor(f"{name}.{part}") for part in ("mean", "covariance", "labels")
-            )
+            mean, covariance, labels = (file.get_tensor(f"{name}.{part}") for part in ("mean", "covariance", "labels"))
     except (OSError, SafetensorError) as error:
         raise UserError(f"{STATISTICS} is missing or damaged ({error}). Install gancourse again.") from None
     if made_with != judges.judge_card()["sha256"]:
@@ -323,7 +314,5 @@ def _distance(first: Statistics, second: Statistics) -> float:
 def _share_equal(found: Tensor, asked: Array) -> float:
     asked = torch.as_tensor(asked)
     if asked.shape != found.shape or torch.is_floating_point(asked):
-        raise UserError(
-            f"Expected one whole-number label per image, ({len(found)},), got {tuple(asked.shape)}."
-        )
+        raise UserError(f"Expected one whole-number label per image, ({len(found)},), got {tuple(asked.shape)}.")
     return float((found == asked.cpu()).double().mean())

@@ -98,9 +98,7 @@ class Digits:
         return len(self.labels)
 
 
-def load(
-    split: str = "train", size: int = 28, device: str | torch.device | None = None, quiet: bool = False
-) -> Digits:
+def load(split: str = "train", size: int = 28, device: str | torch.device | None = None, quiet: bool = False) -> Digits:
     """Return a split of MNIST, from the best source this machine has (the module's text lists them).
 
     Args:
@@ -173,8 +171,7 @@ def _source() -> tuple[Path | None, str]:
     if folder is not None:
         return folder, ""
     return None, (
-        f"Digits: using the mini set of 10,000 + 2,000 MNIST digits ({why}); "
-        "`make data` fetches the full set."
+        f"Digits: using the mini set of 10,000 + 2,000 MNIST digits ({why}); `make data` fetches the full set."
     )
 
 

@@ -101,9 +101,7 @@ def judge_card() -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"The judge's card {path} cannot be read ({error}). Install gancourse again."
-        ) from None
+        raise UserError(f"The judge's card {path} cannot be read ({error}). Install gancourse again.") from None
 
 
 def _checked_weights() -> bytes:
@@ -142,7 +140,7 @@ class JudgeRecipe:
     rotation: float = 12.0
     shift: float = 2.0
     scale: float = 0.1
-    noise: float = 0.25
+    noise: float = 0.1
 
 
 RECIPES: dict[str, dict[str, JudgeRecipe]] = {
@@ -171,9 +169,7 @@ def distort(x: Tensor, recipe: JudgeRecipe, generator: torch.Generator | None = 
     return (x + (grain * torch.randn(x.shape, generator=generator)).to(x.device)).clamp(-1, 1)
 
 
-def _batches(
-    data: digits.Digits, recipe: JudgeRecipe, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(data: digits.Digits, recipe: JudgeRecipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield `recipe.steps` minibatches; every epoch is a new permutation, a last partial batch is dropped."""
     order = torch.empty(0, dtype=torch.long)
     for _ in range(recipe.steps):
@@ -274,9 +270,7 @@ def _to(data: digits.Digits, where: torch.device) -> digits.Digits:
     return digits.Digits(data.images.to(where), data.labels.to(where), data.split, data.source, data.notice)
 
 
-def _fit(
-    recipe: JudgeRecipe, data: digits.Digits, seed: int
-) -> tuple[DigitJudge, list[tuple[int, float, float]]]:
+def _fit(recipe: JudgeRecipe, data: digits.Digits, seed: int) -> tuple[DigitJudge, list[tuple[int, float, float]]]:
     """Train a new judge on `data`; return it in eval mode with the rows of its log."""
     judge = DigitJudge().to(data.images.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=recipe.weight_decay)

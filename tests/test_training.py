@@ -11,6 +11,7 @@ from torch import nn
 from gancourse import runtime, systems, training
 from gancourse.datasets.source import Batches, Source
 from gancourse.errors import UserError
+from gancourse.systems.base import Average
 from gancourse.systems.gan import GAN, GANConfig
 
 CPU = torch.device("cpu")
@@ -138,7 +139,7 @@ def test_uint8_images_arrive_as_floats_with_their_labels():
 def test_average_carries_batchnorm_buffers():
     """An average that copies weights only gives pictures made with the statistics of step 0."""
     network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4))
-    average = training.Average(network, decay=0.5)
+    average = Average(network, decay=0.5)
     for _ in range(50):
         network(5 + torch.randn(64, 2))
         average.update()
@@ -149,7 +150,7 @@ def test_average_carries_batchnorm_buffers():
 
 def test_average_is_the_exponential_one_after_the_warm_up():
     network = nn.Linear(1, 1, bias=False)
-    average = training.Average(network, decay=0.9)
+    average = Average(network, decay=0.9)
     expected = network.weight.item()
     for t in range(200):
         with torch.no_grad():
@@ -162,7 +163,7 @@ def test_average_is_the_exponential_one_after_the_warm_up():
 
 def test_averaging_of_zero_follows_the_network():
     network = nn.Linear(3, 3)
-    average = training.Average(network, decay=0.0)
+    average = Average(network, decay=0.0)
     with torch.no_grad():
         network.weight.add_(1.0)
     average.update()

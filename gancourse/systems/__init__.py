@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gancourse.errors import unknown
 
 if TYPE_CHECKING:
-    from gancourse.training import Recipe
+    from gancourse.systems.base import Recipe
 
 INDEX: dict[str, tuple[str, str]] = {
     "ring-gan": ("gan", "a GAN on a ring of eight Gaussians"),

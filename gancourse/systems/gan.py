@@ -17,7 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gancourse import losses
 from gancourse.datasets.source import Batch
 from gancourse.errors import UserError, unknown
-from gancourse.training import Average, Config, Phase, Recipe, check_real, check_whole
+from gancourse.systems.base import Average, Config, Phase, Recipe, check_real, check_whole
 
 ACTIVATIONS = {
     "relu": lambda: nn.ReLU(),

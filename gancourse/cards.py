@@ -39,26 +39,23 @@ def summarise(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return one line of text per numeric key: the value, or mean ± standard deviation over several seeds."""
     lines: dict[str, str] = {}
     for key, first in reports[0].items():
-        if (
-            isinstance(first, bool)
-            or not isinstance(first, (int, float))
-            or key in ("n", "samples", "sample_seed")
-        ):
+        if isinstance(first, bool) or not isinstance(first, (int, float)) or key in ("n", "samples", "sample_seed"):
             continue
         values = [float(report[key]) for report in reports]
         mean = sum(values) / len(values)
-        if len(values) == 1:
-            lines[key] = f"{mean:.4g}"
+        if len(set(values)) == 1:
+            lines[key] = _digits(mean)
         else:
             spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
-            listed = ", ".join(f"{v:.4g}" for v in values)
-            lines[key] = f"{mean:.4g} ± {spread:.2g} ({listed})"
+            lines[key] = f"{_digits(mean)} ± {spread:.2g} ({', '.join(map(_digits, values))})"
     return lines
 
 
-def card(
-    record: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], seeds: Sequence[int], seconds: float
-) -> str:
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def card(record: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], seeds: Sequence[int], seconds: float) -> str:
     """Return the Markdown card of a run: what, data, minutes, device, metrics with their spread over seeds.
 
     Args:

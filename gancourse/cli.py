@@ -64,13 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("train", "train a recipe into a folder", run_train)
     sub.add_argument("recipe", help="recipe, see: gancourse list")
     sub.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE)")
-    sub.add_argument(
-        "--profile", metavar="P", help=f"{', '.join(PROFILE_NAMES)} (default: GANCOURSE_PROFILE)"
-    )
+    sub.add_argument("--profile", metavar="P", help=f"{', '.join(PROFILE_NAMES)} (default: GANCOURSE_PROFILE)")
     sub.add_argument("--seed", type=int, default=0, metavar="S", help="seed of everything (default: 0)")
-    sub.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="replace a hyper-parameter"
-    )
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="replace a hyper-parameter")
     sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
     sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
     sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -79,17 +75,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("name", help="a run's folder or a reference run's name")
     sub.add_argument("--n", type=int, default=64, metavar="N", help="how many samples (default: 64)")
     sub.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
-    sub.add_argument(
-        "--out", type=Path, metavar="FILE", help="write images uint8 (N, H, W, C), or points, as .npz"
-    )
+    sub.add_argument("--out", type=Path, metavar="FILE", help="write images uint8 (N, H, W, C), or points, as .npz")
     sub.add_argument("--png", type=Path, metavar="FILE", help="write a sheet of the first samples to look at")
     sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
 
     sub = command("evaluate", "measure a run or a reference run", run_evaluate)
     sub.add_argument("name", help="a run's folder or a reference run's name")
-    sub.add_argument(
-        "--n", type=int, metavar="N", help="how many samples (default: 10,000 images or 2,500 points)"
-    )
+    sub.add_argument("--n", type=int, metavar="N", help="how many samples (default: 10,000 images or 2,500 points)")
     sub.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the noise (default: 1)")
     sub.add_argument("--json", action="store_true", help="print JSON with fixed keys")
     sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
@@ -213,9 +205,7 @@ def save_samples(run: Run, step: int) -> None:
     """Write the fixed-noise samples of a step into the run's folder."""
     assert run.out is not None
     shown = PICTURES_PER_SHEET if run.source.x.ndim == 4 else POINTS_PER_SHEET
-    write_picture(
-        run.out / "samples" / f"step_{step:06d}.png", run.system, run.system.sample(shown, seed=run.seed)
-    )
+    write_picture(run.out / "samples" / f"step_{step:06d}.png", run.system, run.system.sample(shown, seed=run.seed))
 
 
 def write_picture(path: Path, system: Any, samples: Any) -> None:
@@ -322,9 +312,7 @@ def run_doctor(arguments: argparse.Namespace) -> None:
             line(package, "missing")
             missing.append(package)
     if "torch" in missing:
-        raise UserError(
-            "PyTorch is not installed; install it as https://pytorch.org describes, then run this again."
-        )
+        raise UserError("PyTorch is not installed; install it as https://pytorch.org describes, then run this again.")
     from gancourse import runtime
     from gancourse.datasets import digits
 
@@ -339,9 +327,7 @@ def run_doctor(arguments: argparse.Namespace) -> None:
         f"{Path.cwd()} " + ("yes" if os.access(Path.cwd(), os.W_OK) else "no: use --out elsewhere"),
     )
     if missing:
-        raise UserError(
-            f"Missing packages: {', '.join(missing)}. Install them with pip install {' '.join(missing)}."
-        )
+        raise UserError(f"Missing packages: {', '.join(missing)}. Install them with pip install {' '.join(missing)}.")
 
 
 if __name__ == "__main__":

@@ -135,13 +135,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         record["recipe"], record["config"], record["profile"], record["seed"]
     except FileNotFoundError:
-        raise UserError(
-            f"{folder} is not a run: it holds no config.json. Name a folder that `train` wrote."
-        ) from None
+        raise UserError(f"{folder} is not a run: it holds no config.json. Name a folder that `train` wrote.") from None
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{path} is damaged or was not written by this package; it was left as it is."
-        ) from None
+        raise UserError(f"{path} is damaged or was not written by this package; it was left as it is.") from None
     return record
 
 

@@ -185,9 +185,7 @@ def _pixels(images: Images, name: str = "The image batch") -> NDArray[np.uint8]:
     expected = "uint8 (N, H, W, C) or float (N, C, H, W) in [-1, 1], with C = 1 or 3"
     integer = batch.dtype == torch.uint8
     if batch.ndim != 4 or not (integer or torch.is_floating_point(batch)):
-        raise UserError(
-            f"{name} is {given}; expected {expected}. A single image x becomes a batch by x[None]."
-        )
+        raise UserError(f"{name} is {given}; expected {expected}. A single image x becomes a batch by x[None].")
     if batch.shape[3 if integer else 1] not in (1, 3):
         raise UserError(f"{name} is {given}; expected {expected}. Check the order of its dimensions.")
     if batch.numel() == 0:
@@ -364,17 +362,13 @@ def _frames(
 ) -> tuple[list[NDArray[np.uint8]], list[str], int]:
     """Return the sheets of `frames`, their captions and the height or width of one tile."""
     if len(frames) < 2:
-        raise UserError(
-            f"Got {len(frames)} frame(s); a series needs at least 2. plots.sample_grid shows one."
-        )
+        raise UserError(f"Got {len(frames)} frame(s); a series needs at least 2. plots.sample_grid shows one.")
     if len(frames) != len(captions):
         raise UserError(f"Got {len(captions)} captions for {len(frames)} frames; give one for each.")
     batches = [_pixels(frame, f"Frame {k}") for k, frame in enumerate(frames)]
     if len({batch.shape for batch in batches}) > 1:
         shapes = ", ".join(sorted({str(batch.shape) for batch in batches}))
-        raise UserError(
-            f"The frames differ in shape: {shapes}. Draw each from the same noise, in the same size."
-        )
+        raise UserError(f"The frames differ in shape: {shapes}. Draw each from the same noise, in the same size.")
     columns = columns or math.ceil(math.sqrt(len(batches[0])))
     words = [_words(caption) for caption in captions]
     return [sheet(batch, columns) for batch in batches], words, max(batches[0].shape[1:3])
@@ -464,13 +458,9 @@ def flip_book(
     pictures = [base64.b64encode(_png(page, shades if channels == 1 else None)).decode() for page in sheets]
     if (size := sum(map(len, pictures))) > 2_000_000:
         raise UserError(
-            f"This flip-book would take {size / 1e6:.1f} MB, more than 2 MB. "
-            "Give fewer frames or fewer images in each."
+            f"This flip-book would take {size / 1e6:.1f} MB, more than 2 MB. Give fewer frames or fewer images in each."
         )
-    content = (
-        b"".join(page.tobytes() for page in sheets)
-        + repr((words, sheets[0].shape, fps, alt, shades)).encode()
-    )
+    content = b"".join(page.tobytes() for page in sheets) + repr((words, sheets[0].shape, fps, alt, shades)).encode()
     key = hashlib.sha256(content).hexdigest()[:12]
     zoom = max(1, min(2, round(520 / width)))
     figures = "\n".join(
@@ -515,9 +505,7 @@ def frames_strip(
     ax.set_axis_off()
     for k, (pixels, word) in enumerate(zip(sheets, words, strict=True)):
         top, left = k // across * (height + caption + margin) + caption, k % across * (width + margin)
-        canvas[top : top + height, left : left + width] = (
-            pixels if channels == 3 else _quantised(pixels, 16) * 17
-        )
+        canvas[top : top + height, left : left + width] = pixels if channels == 3 else _quantised(pixels, 16) * 17
         ax.text(left + width / 2, top - caption / 2, word, ha="center", va="center", fontsize=FONT)
     _draw(ax, canvas)
     return figure
@@ -543,9 +531,7 @@ def _window(limits: Limits | None, *clouds: Array | None) -> tuple[float, float,
     ends = (-limits, limits) if isinstance(limits, int | float) else tuple(map(float, limits))
     window = ends * 2 if len(ends) == 2 else ends
     if len(window) != 4 or not (window[0] < window[1] and window[2] < window[3]):
-        raise UserError(
-            f"Got limits={limits!r}; expected a radius r, (low, high) or (left, right, bottom, top)."
-        )
+        raise UserError(f"Got limits={limits!r}; expected a radius r, (low, high) or (left, right, bottom, top).")
     return window[0], window[1], window[2], window[3]
 
 
@@ -558,9 +544,7 @@ def _scatter(ax: Axes, cloud: Array, colour: str, label: str) -> None:
 def _modes(mixture: Any) -> Array:
     centres = getattr(mixture, "centres", None)
     if centres is None:
-        raise UserError(
-            f"{type(mixture).__name__} has no centres to mark; give a mixture, or only its points as data."
-        )
+        raise UserError(f"{type(mixture).__name__} has no centres to mark; give a mixture, or only its points as data.")
     return _cloud(centres, "mixture.centres")
 
 
@@ -687,9 +671,7 @@ def snapshot(
         raise UserError(f"Got resolution={resolution}; a landscape needs at least 2 points on each side.")
     window = _window(limits)
     grid = np.meshgrid(np.linspace(*window[:2], resolution), np.linspace(*window[2:], resolution))
-    probability = _logits(discriminator, np.stack(grid, axis=-1).reshape(-1, 2)).reshape(
-        resolution, resolution
-    )
+    probability = _logits(discriminator, np.stack(grid, axis=-1).reshape(-1, 2)).reshape(resolution, resolution)
     cloud = None if samples is None else _cloud(samples, "The samples").copy()
     return Snapshot(_words(caption), probability, window, cloud)
 
@@ -876,21 +858,15 @@ def read_metrics(path: str | Path) -> dict[str, Array]:
     if rows and len(rows[-1]) < len(header):
         rows.pop()
     if not rows:
-        raise UserError(
-            f"{path} holds no complete row of metrics. Give the metrics.csv of a run that has logged."
-        )
+        raise UserError(f"{path} holds no complete row of metrics. Give the metrics.csv of a run that has logged.")
     table = []
     for number, row in enumerate(rows, start=2):
         try:
             table.append([float(cell) if cell.strip() else math.nan for cell in row])
         except ValueError as error:
-            raise UserError(
-                f"{path}, row {number}: {error}. Every cell of metrics.csv is a number."
-            ) from None
+            raise UserError(f"{path}, row {number}: {error}. Every cell of metrics.csv is a number.") from None
         if len(row) != len(header):
-            raise UserError(
-                f"{path}, row {number} has {len(row)} cells; the header names {len(header)} columns."
-            )
+            raise UserError(f"{path}, row {number} has {len(row)} cells; the header names {len(header)} columns.")
     return dict(zip(header, np.array(table).T, strict=True))
 
 
@@ -920,9 +896,7 @@ def _label_right(ax: Axes, labels: list[tuple[float, str, str]], height: float) 
     """Write (value, text, colour) beside the right edge of axes `height` inches high, none over another."""
     bottom, top = ax.get_ylim()
     scale = ax.transScale + ax.transLimits
-    placed = [
-        (scale.transform((0.0, min(max(v, bottom), top)))[1], text, colour) for v, text, colour in labels
-    ]
+    placed = [(scale.transform((0.0, min(max(v, bottom), top)))[1], text, colour) for v, text, colour in labels]
     placed.sort(key=lambda label: label[0])
     spots = _apart([place for place, _, _ in placed], step=1.25 * FONT / 72 / height)
     style: dict[str, Any] = {"transform": ax.transAxes, "va": "center", "ha": "left", "fontsize": FONT - 0.5}
@@ -969,9 +943,7 @@ def curves(
     shown = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     for name in (x, *shown):
         if name not in table:
-            raise UserError(
-                f"No column {name!r} in this log.{nearest(name, table)} It has: {', '.join(table)}."
-            )
+            raise UserError(f"No column {name!r} in this log.{nearest(name, table)} It has: {', '.join(table)}.")
     if smooth < 1 or not shown:
         raise UserError(f"Got smooth={smooth} and {len(shown)} columns; both must be at least 1.")
     figure, ax = _canvas(ax, height=3.7)
@@ -988,9 +960,7 @@ def curves(
         values = table[name]
         known = np.isfinite(values)
         if not known.any():
-            raise UserError(
-                f"Column {name!r} holds no finite number; the run may have diverged at its start."
-            )
+            raise UserError(f"Column {name!r} holds no finite number; the run may have diverged at its start.")
         smoothed = _smoothed(np.where(known, values, np.nan), smooth)
         if smooth > 1:
             ax.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)

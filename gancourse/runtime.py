@@ -127,9 +127,7 @@ def progress(
     in_notebook = _in_notebook()
     silent = wish == "0" or (wish != "1" and not in_notebook and not sys.stderr.isatty())
     kind = auto_tqdm if in_notebook else tqdm
-    return kind(
-        iterable, total=total, initial=initial, desc=desc, leave=leave, mininterval=0.5, disable=silent
-    )
+    return kind(iterable, total=total, initial=initial, desc=desc, leave=leave, mininterval=0.5, disable=silent)
 
 
 def _in_notebook() -> bool:

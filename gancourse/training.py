@@ -286,18 +286,14 @@ class Run:
         from safetensors.torch import save
 
         assert self.out is not None
-        weights = {
-            k: v.detach().cpu().contiguous() for k, v in self.system.average.module.state_dict().items()
-        }
+        weights = {k: v.detach().cpu().contiguous() for k, v in self.system.average.module.state_dict().items()}
         runtime.write_atomic(self.out / "generator.safetensors", save(weights, {"recipe": self.recipe.name}))
 
 
 RUN_FILES = {"config.json", "metrics.csv", "samples", "checkpoint.pt", "generator.safetensors", "card.md"}
 
 
-def training_step(
-    system: Any, batches: Batches, step: int, parameters: list[nn.Parameter]
-) -> dict[str, Tensor]:
+def training_step(system: Any, batches: Batches, step: int, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
     """Run every phase of one step and return the last loss of each, still on the device.
 
     `parameters` are all the system's parameters; within a phase only its own require gradients.

@@ -57,9 +57,7 @@ def main(kills: int, steps: int, folder: Path, seed: int) -> dict[str, Any]:
 
     done = after_checkpoint = 0
     while done < kills:
-        aim = (
-            (done + chance.random()) * steps / (kills + 1)
-        )  # spread over the run, at random within each part
+        aim = (done + chance.random()) * steps / (kills + 1)  # spread over the run, at random within each part
         resume = ["--resume"] if broken.exists() else []
         process = subprocess.Popen([*_command(broken, steps), *resume], env=environment)
         while process.poll() is None and _last_step(broken) < aim:
@@ -72,9 +70,7 @@ def main(kills: int, steps: int, folder: Path, seed: int) -> dict[str, Any]:
         done += 1
         saved = (broken / "checkpoint.pt").exists()
         after_checkpoint += saved
-        print(
-            f"kill {done:2}: log at step {_last_step(broken):5}, checkpoint {'there' if saved else 'not yet there'}"
-        )
+        print(f"kill {done:2}: log at step {_last_step(broken):5}, checkpoint {'there' if saved else 'not yet there'}")
     subprocess.run([*_command(broken, steps), "--resume"], check=True, env=environment)
     files = [path / "generator.safetensors" for path in (whole, broken)]
     report = {

@@ -44,10 +44,7 @@ def run(tmp_path_factory):
     """A finished smoke run of the ring."""
     folder = tmp_path_factory.mktemp("runs") / "ring"
     assert (
-        cli.main(
-            ["train", "ring-gan", "--profile", "smoke", "--out", str(folder), "--quiet", "--device", "cpu"]
-        )
-        == 0
+        cli.main(["train", "ring-gan", "--profile", "smoke", "--out", str(folder), "--quiet", "--device", "cpu"]) == 0
     )
     return folder
 
@@ -67,9 +64,7 @@ def test_list_and_help_answer_within_half_a_second(arguments):
 
 def loaded_after(code):
     script = f"{code}\nimport sys\nprint(*sorted(m for m in sys.modules if '.' not in m))"
-    return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    ).stdout.split()
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_listing_loads_no_torch():
@@ -99,15 +94,9 @@ def test_train_writes_the_run_directory(run):
     rows = (run / "metrics.csv").read_text().splitlines()
     assert rows[0] == "step,seconds,d_loss,g_loss,d_real,d_fake,d_fake_after"
     assert rows[-1].startswith("60,")
-    assert [p.name for p in sorted((run / "samples").iterdir())] == [
-        f"step_{step:06d}.png" for step in (0, 20, 40, 60)
-    ]
+    assert [p.name for p in sorted((run / "samples").iterdir())] == [f"step_{step:06d}.png" for step in (0, 20, 40, 60)]
     record = json.loads((run / "config.json").read_text())
-    assert (
-        record["recipe"] == "ring-gan"
-        and record["seed"] == 0
-        and record["versions"]["torch"] == torch.__version__
-    )
+    assert record["recipe"] == "ring-gan" and record["seed"] == 0 and record["versions"]["torch"] == torch.__version__
     assert "| modes |" in (run / "card.md").read_text()
 
 
@@ -148,10 +137,7 @@ def test_sample_is_deterministic_and_has_the_promised_arrays(run, tmp_path, caps
 def test_digits_are_sampled_as_uint8_images(tmp_path, capsys):
     folder = tmp_path / "run"
     assert main(capsys, "train", "digits-mlp", "--profile", "smoke", "--out", folder, "--quiet")[0] == 0
-    assert (
-        main(capsys, "sample", folder, "--n", 20, "--out", tmp_path / "s.npz", "--png", tmp_path / "s.png")[0]
-        == 0
-    )
+    assert main(capsys, "sample", folder, "--n", 20, "--out", tmp_path / "s.npz", "--png", tmp_path / "s.png")[0] == 0
     images = np.load(tmp_path / "s.npz")["images"]
     assert images.shape == (20, 28, 28, 1) and images.dtype == np.uint8
 
@@ -177,9 +163,7 @@ def test_describe_and_doctor_answer(capsys):
     assert "parameters" in main(capsys, "describe", "ring-gan")[1]
     result = call("doctor")
     assert result.returncode == 0, result.stderr
-    assert {"torch", "device", "profile", "digits"} <= {
-        line.split()[0] for line in result.stdout.splitlines()
-    }
+    assert {"torch", "device", "profile", "digits"} <= {line.split()[0] for line in result.stdout.splitlines()}
 
 
 # ---------------------------------------------------------------- bad input

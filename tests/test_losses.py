@@ -54,9 +54,7 @@ def test_no_dead_gradient_where_probabilities_round(logit):
     fake = torch.tensor([logit], requires_grad=True)
     losses.discriminator_loss(torch.zeros(1), fake).backward()
     assert fake.grad is not None and torch.isfinite(fake.grad).all()
-    assert fake.grad.item() == pytest.approx(
-        torch.tensor(logit, dtype=torch.float64).sigmoid().item(), abs=1e-6
-    )
+    assert fake.grad.item() == pytest.approx(torch.tensor(logit, dtype=torch.float64).sigmoid().item(), abs=1e-6)
 
 
 def test_batches_may_differ_in_size_and_are_averaged():

@@ -49,10 +49,7 @@ def digits(n: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:28, :28]
     centres = rng.uniform(8, 20, (n, 3, 2))
-    ink = sum(
-        np.exp(-((x - c[:, :1, None]) ** 2 + (y - c[:, 1:, None]) ** 2) / 6)
-        for c in centres.transpose(1, 0, 2)
-    )
+    ink = sum(np.exp(-((x - c[:, :1, None]) ** 2 + (y - c[:, 1:, None]) ** 2) / 6) for c in centres.transpose(1, 0, 2))
     return np.clip(255 * ink, 0, 255).astype(np.uint8)[..., None]
 
 
@@ -183,9 +180,7 @@ def noise_to_digits(frames: int = 12, n: int = 64) -> list[np.ndarray]:
     target = digits(n).astype(float)
     shares = np.linspace(0, 1, frames)
     noise = [rng.normal(128, 40, target.shape) for _ in shares]
-    return [
-        np.clip(s * target + (1 - s) * z, 0, 255).astype(np.uint8) for s, z in zip(shares, noise, strict=True)
-    ]
+    return [np.clip(s * target + (1 - s) * z, 0, 255).astype(np.uint8) for s, z in zip(shares, noise, strict=True)]
 
 
 class Tags(HTMLParser):

@@ -1,25 +1,28 @@
-"""Draw the mini set that ships inside the package from the full MNIST, class by class, with a fixed seed.
+"""Draw a mini set that ships inside the package from the full MNIST or Fashion-MNIST, with a fixed seed.
 
-    python book/tools/make_mini.py
+    python book/tools/make_mini.py digits
+    python book/tools/make_mini.py fashion
 
-Each class keeps the share it has in the full split (largest remainders); within a class the digits are drawn
-at random, and the drawn digits keep their order. The mini train set comes from the 60,000, the mini test set
+Each class keeps the share it has in the full split (largest remainders); within a class the pictures are drawn
+at random, and the drawn pictures keep their order. The mini train set comes from the 60,000, the mini test set
 from the 10,000, so the two stay apart. Needs the full set (`make data`) and prints the checksum that
-`gancourse/datasets/digits.py` holds.
+`gancourse/datasets/digits.py` or `fashion.py` holds.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import lzma
 
 import torch
 
 from gancourse import runtime
-from gancourse.datasets import digits
+from gancourse.datasets import digits, fashion, idx
 from gancourse.errors import UserError
 
 SEED = 0
+SETS = {data.name: data for data in (digits.SET, fashion.SET)}
 
 
 def shares(counts: torch.Tensor, total: int) -> torch.Tensor:
@@ -40,19 +43,27 @@ def draw(labels: torch.Tensor, total: int, generator: torch.Generator) -> torch.
     return torch.cat(chosen).sort().values
 
 
-def main() -> None:
+def make(data: idx.IdxSet) -> bytes:
+    """Return the mini set's file."""
     generator = torch.Generator().manual_seed(SEED)
-    data = b""
-    for split, total in digits.MINI_COUNTS.items():
-        full = digits.load(split)
+    drawn = b""
+    for split, total in data.mini_counts.items():
+        full = idx.load(data, split)
         if full.source != "full":
             raise UserError("The mini set is drawn from the full one. Run `make data` first.")
         index = draw(full.labels, total, generator)
-        data += full.images[index].numpy().tobytes() + full.labels[index].to(torch.uint8).numpy().tobytes()
+        drawn += full.images[index].numpy().tobytes() + full.labels[index].to(torch.uint8).numpy().tobytes()
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}]
-    packed = lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters)
-    runtime.write_atomic(digits.MINI_FILE, packed)
-    print(f"{digits.MINI_FILE.name}: {len(packed):,} bytes, sha256 {hashlib.sha256(packed).hexdigest()}")
+    return lzma.compress(drawn, format=lzma.FORMAT_XZ, filters=filters)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=SETS)
+    data = SETS[parser.parse_args().name]
+    packed = make(data)
+    runtime.write_atomic(data.mini, packed)
+    print(f"{data.mini.name}: {len(packed):,} bytes, sha256 {hashlib.sha256(packed).hexdigest()}")
 
 
 if __name__ == "__main__":

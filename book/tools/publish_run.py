@@ -36,7 +36,9 @@ def main(folders: list[Path]) -> None:
     first = {key: value for key, value in records[0]["config"].items()}
     for folder, record in zip(folders, records, strict=True):
         if record["config"] != first or record["profile"] != records[0]["profile"]:
-            raise UserError(f"{folder} has other hyper-parameters than {folders[0]}; seeds must differ in the seed only.")
+            raise UserError(
+                f"{folder} has other hyper-parameters than {folders[0]}; seeds must differ in the seed only."
+            )
     reports = [cards.evaluate(hub.load(folder).system) for folder in folders]
     seeds = [record["seed"] for record in records]
     text = cards.card(records[0], reports, seeds, cards.seconds_of(folders[0]))

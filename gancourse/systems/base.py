@@ -60,9 +60,7 @@ class Average:
         source, target = _floating(network), _floating(self.module)
         self._pairs = ([tensor.detach() for tensor in source], target)
         self._counters = [
-            (a, b)
-            for a, b in zip(self.module.buffers(), network.buffers(), strict=True)
-            if not a.is_floating_point()
+            (a, b) for a, b in zip(self.module.buffers(), network.buffers(), strict=True) if not a.is_floating_point()
         ]
 
     @torch.no_grad()

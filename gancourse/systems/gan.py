@@ -76,9 +76,7 @@ class GANConfig(Config):
         for name in ("g_widths", "d_widths"):
             widths = getattr(self, name)
             if not isinstance(widths, tuple) or not widths:
-                raise UserError(
-                    f"{name}={widths!r} must be a list of layer widths, for example {name}=[256,512]."
-                )
+                raise UserError(f"{name}={widths!r} must be a list of layer widths, for example {name}=[256,512].")
             for width in widths:
                 check_whole(f"a width in {name}", width, 1, 16384)
         check_real("d_dropout", self.d_dropout, 0.0, 1.0)
@@ -98,9 +96,7 @@ class GANConfig(Config):
             if getattr(self, name) not in options:
                 raise unknown(name, str(getattr(self, name)), options)
         if self.g_norm == "batch" and self.batch_size < 2:
-            raise UserError(
-                "BatchNorm needs at least 2 samples in a batch: set batch_size=2 or more, or g_norm=none."
-            )
+            raise UserError("BatchNorm needs at least 2 samples in a batch: set batch_size=2 or more, or g_norm=none.")
 
 
 class Maxout(nn.Module):
@@ -181,12 +177,8 @@ class GAN:
         self.networks: dict[str, nn.Module] = {"G": self.G, "D": self.D}
         self.average = Average(self.G, config.averaging)
         betas = (config.beta1, config.beta2)
-        d_adam = torch.optim.Adam(
-            self.D.parameters(), lr=config.d_lr, betas=betas, fused=device.type != "mps"
-        )
-        g_adam = torch.optim.Adam(
-            self.G.parameters(), lr=config.g_lr, betas=betas, fused=device.type != "mps"
-        )
+        d_adam = torch.optim.Adam(self.D.parameters(), lr=config.d_lr, betas=betas, fused=device.type != "mps")
+        g_adam = torch.optim.Adam(self.G.parameters(), lr=config.g_lr, betas=betas, fused=device.type != "mps")
         self.phases = [
             Phase("d", self.d_loss, d_adam, repeat=config.k),
             Phase("g", self.g_loss, g_adam, uses_data=False),
@@ -243,9 +235,7 @@ PAPER = GANConfig(
     averaging=0.0,
 )
 """The networks of the 2014 paper's MNIST experiment: G 2,503,984 and D 1,231,441 parameters."""
-PAPER_SOURCE = (
-    "the authors' mnist.yaml, https://github.com/goodfeli/adversarial (trained there with SGD and momentum)"
-)
+PAPER_SOURCE = "the authors' mnist.yaml, https://github.com/goodfeli/adversarial (trained there with SGD and momentum)"
 build = GAN
 
 _PLANE = GANConfig(

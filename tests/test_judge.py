@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from gancourse.datasets import digits
+from gancourse import images
+from gancourse.datasets import digits, idx
 from gancourse.errors import UserError
 from gancourse.systems import judges
 
@@ -15,7 +16,7 @@ def mini_only(monkeypatch, tmp_path):
     monkeypatch.delenv("GANCOURSE_DATA", raising=False)
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("GANCOURSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(digits, "_checkout_folder", lambda: None)
+    monkeypatch.setattr(idx, "_checkout_folder", lambda: None)
 
 
 def test_the_shipped_file_is_small_and_its_card_is_true():
@@ -37,7 +38,7 @@ def test_the_shipped_judge_reads_digits_it_has_not_seen():
 
 def test_an_image_is_judged_alone():
     judge = judges.load_judge("cpu")
-    x = digits.pixels.to_float(digits.load_mini("test").images[:40])
+    x = images.to_float(digits.load_mini("test").images[:40])
     together = judge.features(x)
     assert together.shape == (40, 64)
     assert torch.allclose(together[:1], judge.features(x[:1]), atol=1e-4)
@@ -89,7 +90,7 @@ def test_wrong_hold_outs_are_refused(mini_only, tmp_path):
 
 def test_distortion_keeps_the_background_and_can_be_nothing():
     still = judges.JudgeRecipe(rotation=0, shift=0, scale=0, noise=0)
-    x = digits.pixels.to_float(digits.load_mini("train").images[:8])
+    x = images.to_float(digits.load_mini("train").images[:8])
     assert torch.allclose(judges.distort(x, still), x, atol=1e-4)
     moved = judges.distort(x, judges.JudgeRecipe(shift=5, noise=0), torch.Generator().manual_seed(0))
     assert (moved[:, :, 0, 0] == -1).all() and moved.max() <= 1

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gancourse import metrics
+from gancourse import images, metrics
 from gancourse.datasets import digits, toy
 from gancourse.errors import UserError
 
@@ -205,7 +205,7 @@ def test_the_full_test_set_is_the_reference_by_default(test_set):
 
 
 def test_order_and_padding_do_not_matter(test_set, real):
-    padded = digits.pixels.pad(test_set.images.flip(0), 32)
+    padded = images.pad(test_set.images.flip(0), 32)
     report = metrics.digit_report(padded.numpy(), test_set.labels.flip(0), data="mini", device="cpu")
     assert report["digit_fid"] == pytest.approx(real["digit_fid"], abs=1e-3)
     assert report["label_accuracy"] == real["label_accuracy"]

@@ -152,7 +152,12 @@ def test_chapters_have_a_colab_button_at_the_right_address(soups):
     slug = repository["url"].removeprefix("https://github.com/")
     start = f"{CONFIG['launch_buttons']['colab_url']}/github/{slug}/blob/{repository['branch']}/"
     chapters = [page for page in PAGES if page.startswith("notebooks/")]
-    linked = {tag["href"] for soup in soups.values() for tag in soup.find_all("a", href=True) if "colab.research" in tag["href"]}
+    linked = {
+        tag["href"]
+        for soup in soups.values()
+        for tag in soup.find_all("a", href=True)
+        if "colab.research" in tag["href"]
+    }
     assert linked == {f"{start}{page}.ipynb" for page in chapters}
 
 

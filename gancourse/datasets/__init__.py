@@ -1,1 +1,1 @@
-"""The data of the course: distributions in the plane (`toy`) and handwritten digits (`digits`)."""
+"""The data of the course: distributions in the plane (`toy`), handwritten digits (`digits`), clothes (`fashion`)."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from gancourse.datasets import toy
 from gancourse.errors import UserError, unknown
 
+IMAGE_SETS = ("digits", "fashion")
 TOY_POINTS = 100_000
 """How many training points of a 2-D distribution are drawn (protocol of PacGAN's code)."""
 
@@ -27,7 +28,7 @@ class Source:
     """A data set on the device.
 
     Attributes:
-        name: "digits", "ring", …
+        name: "digits", "fashion", "ring", …
         origin: where it came from, in a word ("full", "mini", or "formula"); part of a run's identity.
         x: uint8 images (N, H, W, C), or float points (N, 2).
         c: labels int64 (N,), or None.
@@ -48,12 +49,12 @@ def load(name: str, *, device: torch.device, seed: int = 0, quiet: bool = False)
     if name in toy.DISTRIBUTIONS:
         generator = torch.Generator().manual_seed(seed)
         return Source(name, "formula", toy.get(name).sample(TOY_POINTS, generator).to(device))
-    if name == "digits":
-        from gancourse.datasets import digits
+    if name in IMAGE_SETS:
+        from gancourse.datasets import digits, fashion
 
-        train = digits.load("train", device=device, quiet=quiet)
+        train = {"digits": digits, "fashion": fashion}[name].load("train", device=device, quiet=quiet)
         return Source(name, train.source, train.images, train.labels)
-    raise unknown("data set", name, [*toy.DISTRIBUTIONS, "digits"])
+    raise unknown("data set", name, [*toy.DISTRIBUTIONS, *IMAGE_SETS])
 
 
 class Batches:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import pkgutil
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+from browser import shared_build
 from bs4 import BeautifulSoup
 
 import gancourse
@@ -23,15 +22,12 @@ TOOLS = ROOT / "book" / "tools"
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Build the site, once, into a folder of its own."""
-    out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, str(TOOLS / "build.py"), "--out", str(out)]
-    return out / "_build" / "html", subprocess.run(command, capture_output=True, text=True, timeout=600)
+    return shared_build(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -176,39 +172,3 @@ def test_wheel_is_published_and_complete(site):
     metadata = names.read(next(name for name in inside if name.endswith("/METADATA"))).decode()
     bounds = re.findall(r"^Requires-Dist: [\w.-]+(.*)$", metadata, re.M)
     assert bounds and all(bound.startswith(">=") and "," not in bound for bound in bounds)
-
-
-# The page runs in a frame as wide as a phone and tells the page around it what came of it.
-PROBE = """<script>addEventListener("load", () => setTimeout(() => parent.postMessage({
-  tooWide: document.documentElement.scrollWidth - innerWidth,
-  width: innerWidth,
-  outside: performance.getEntriesByType("resource").map(entry => entry.name)
-    .filter(name => !name.startsWith("file:") && !name.startsWith("data:")),
-  formulas: document.querySelectorAll("article mjx-container").length,
-  badFormulas: document.querySelectorAll("mjx-merror, [data-mjx-error]").length,
-}, "*"), 4000));</script>"""
-FRAME = """<!doctype html><iframe src="PAGE" width="390" height="900" style="border: 0"></iframe>
-<script>addEventListener("message", event => {
-  if ("tooWide" in event.data) document.body.append("REPORT" + JSON.stringify(event.data) + "END");
-});</script>"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; .ci/run installs it")
-@pytest.mark.parametrize("page", PAGES)
-def test_page_in_a_browser_at_phone_width(site, soups, page, tmp_path):
-    file = site / f"{page}.html"
-    probe, frame = file.with_name(f"{file.stem}.probe.html"), file.with_name(f"{file.stem}.frame.html")
-    probe.write_text(file.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
-    frame.write_text(FRAME.replace("PAGE", probe.name))
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    options += " --disable-component-update --disable-sync --virtual-time-budget=10000"
-    command = [CHROMIUM, *options.split(), f"--user-data-dir={tmp_path}", "--dump-dom", frame.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    probe.unlink()
-    frame.unlink()
-    report = json.loads(re.findall(r"REPORT(.*?)END", done.stdout)[-1])
-    assert report["width"] == 390
-    assert report["tooWide"] <= 0
-    assert report["outside"] == []
-    assert report["formulas"] >= len(soups[file].select("article .math"))
-    assert report["badFormulas"] == 0

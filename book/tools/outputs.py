@@ -271,8 +271,8 @@ def execute(
     run = copy.deepcopy(notebook)
     run.cells.append(new_code_cell(_PROBE))
     seconds = _run(run, path, profile, timeout, root)
-    printed = [output.text for output in run.cells.pop().outputs if output.get("name") == "stdout"]
-    probe = json.loads(printed[-1])
+    printed = "".join(output.text for output in run.cells.pop().outputs if output.get("name") == "stdout")
+    probe = json.loads(printed.split("\n")[0])  # a kernel may send one line in several pieces
     clean(run)
     _record(run, probe, profile, seconds, root)
     return run

@@ -367,7 +367,7 @@ RECIPES = {
             "cpu": {"steps": 10_000},
             "gpu": {},
         },
-        minutes={"smoke": "a few seconds", "cpu": "about 4 minutes on two cores", "gpu": "not measured"},
+        minutes={"smoke": "a few seconds", "cpu": "about 2 minutes on two cores", "gpu": "not measured on a GPU yet"},
         band={
             "cpu": "digit-FID at most 2 % of uniform noise's, all ten classes (mini set: at most 3 %)",
             "gpu": "digit-FID at most 1 % of uniform noise's, all ten classes, label KL at most 0.05 nats",

@@ -247,7 +247,10 @@ def run_sample(arguments: argparse.Namespace) -> None:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **{key: value.cpu().numpy() for key, value in arrays.items()})
         runtime.write_atomic(arguments.out, buffer.getvalue())
-        print(f"{arguments.out}: " + ", ".join(f"{k} {tuple(v.shape)} {v.dtype}" for k, v in arrays.items()))
+        print(
+            f"{arguments.out}: "
+            + ", ".join(f"{k} {tuple(v.shape)} {str(v.dtype).removeprefix('torch.')}" for k, v in arrays.items())
+        )
     if arguments.png is not None:
         shown = samples[: PICTURES_PER_SHEET if samples.ndim == 4 else POINTS_PER_SHEET]
         write_picture(arguments.png, trained.system, shown)

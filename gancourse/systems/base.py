@@ -190,6 +190,6 @@ class Recipe:
                 f"device   {runtime.describe_device(runtime.device())}",
                 f"profile  {name}: {self.at(name).steps:,} steps",
                 f"expect   {self.minutes.get(name, 'not measured')}",
-                f"band     {self.band.get(name, 'none stated: this profile only proves that every line runs')}",
+                f"band     {self.band.get(name, 'not stated for this profile')}",
             ]
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from gancourse import cli, hub, systems
 from gancourse.errors import UserError
@@ -358,6 +359,11 @@ def test_published_files_match_their_hashes():
         folder = hub.find(name)
         assert {"config.json", "generator.safetensors", "card.md"} <= set(files)
         assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) <= 3 * 2**20
+
+
+def test_the_hub_fetches_from_the_address_of_the_site():
+    config = yaml.safe_load((Path(__file__).parents[1] / "_config.yml").read_text(encoding="utf-8"))
+    assert hub.SITE == config["html"]["baseurl"]
 
 
 def test_a_changed_reference_file_is_refused(tmp_path, monkeypatch):

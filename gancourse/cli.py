@@ -153,7 +153,6 @@ def run_train(arguments: argparse.Namespace) -> None:
     from gancourse import cards, hub, runtime, training
 
     out = arguments.out or Path("runs") / recipe.name
-    _check_finished(out, arguments.resume)
     say = (lambda *_: None) if arguments.quiet else print
     run = training.Run(
         recipe,
@@ -191,14 +190,6 @@ def train_judge(arguments: argparse.Namespace) -> None:
     if not arguments.quiet:
         print(judges.describe(card))
         print(f"written to {out}")
-
-
-def _check_finished(out: Path, resume: bool) -> None:
-    """Refuse early, before any data is read, to write into a folder that holds something."""
-    if not resume and out.is_dir() and any(out.iterdir()):
-        raise UserError(
-            f"The folder {out} is not empty. Go on with the run in it with --resume, or choose another --out."
-        )
 
 
 def save_samples(run: Run, step: int) -> None:

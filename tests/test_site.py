@@ -172,3 +172,12 @@ def test_wheel_is_published_and_complete(site):
     metadata = names.read(next(name for name in inside if name.endswith("/METADATA"))).decode()
     bounds = re.findall(r"^Requires-Dist: [\w.-]+(.*)$", metadata, re.M)
     assert bounds and all(bound.startswith(">=") and "," not in bound for bound in bounds)
+
+
+def test_tables_that_a_cell_displays_are_tables(soups):
+    """A Markdown output that is rendered without tables shows its pipes as text."""
+    for file, soup in soups.items():
+        for paragraph in soup.select("div.cell_output p"):
+            assert "|---" not in paragraph.text, f"{file.name}: a table is shown as text: {paragraph.text[:60]!r}"
+    chapter = next(soup for file, soup in soups.items() if file.name == "02_first_gan.html")
+    assert len(chapter.select("div.cell_output table")) >= 3

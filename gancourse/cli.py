@@ -1,4 +1,4 @@
-"""The command line: ``gancourse list | train | sample | evaluate | describe | doctor``.
+"""The command line: ``gancourse list | train | sample | evaluate | describe | exercises | doctor``.
 
 Nothing heavy is imported before a command needs it, so ``list`` and ``--help`` answer at once.
 """
@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it, so ``list`` and ``--help`` 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -90,8 +91,43 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("name", help="a recipe, or with --paper a system")
     sub.add_argument("--paper", action="store_true", help="build the networks at the paper's size")
 
+    add_exercises(command("exercises", "list, build, test, export and grade the exercises", None))
+
     command("doctor", "say what this machine has and what the course will use", run_doctor)
     return parser
+
+
+def add_exercises(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands of ``gancourse exercises``."""
+    grading: Any = importlib.import_module("gancourse.grading")
+    commands = parser.add_subparsers(dest="exercises", required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, text: str, run: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub.set_defaults(run=run, parser=sub)
+        return sub
+
+    sub = command("list", "list the sets, or the exercises of one set", run_exercises_list)
+    sub.add_argument("set", nargs="?", metavar="SET", help="a set's word, such as game")
+
+    sub = command("build", "write the student copies from notebooks/solutions", run_exercises_build)
+    sub.add_argument("--check", action="store_true", help="write nothing; fail if a copy is not what its source gives")
+    sub.add_argument("--only", metavar="NN", help="the set of one chapter, such as 02")
+    sub.add_argument("--site", type=Path, metavar="DIR", help="look for solution lines in a built site too")
+
+    sub = command("selftest", "grade the right and wrong answers that are known for each exercise", run_selftest)
+    sub.add_argument("--set", metavar="SET", help="one set only, such as game")
+    sub.add_argument("--seeds", type=int, default=20, metavar="N", help="seeds for each answer (default: 20)")
+    sub.add_argument("--quick", action="store_true", help="3 seeds")
+
+    sub = command("export", "write assignments for nbgrader or Otter", run_export)
+    sub.add_argument("--to", required=True, choices=("nbgrader", "otter"), help="the tool")
+    sub.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder to write into")
+    sub.add_argument("--only", metavar="NN", help="the set of one chapter, such as 02")
+
+    if hasattr(grading, "run"):
+        sub = command("grade", "grade a folder or a zip of submitted notebooks", grading.run)
+        grading.add_arguments(sub)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -285,6 +321,43 @@ def run_describe(arguments: argparse.Namespace) -> None:
         count = sum(p.numel() for p in network.parameters())
         print(f"\n{name}: {count:,} parameters")
         print(network)
+
+
+def run_exercises_list(arguments: argparse.Namespace) -> None:
+    """List the sets, or the exercises of one."""
+    from gancourse import checks
+
+    if arguments.set is None:
+        for word, (chapter, title) in checks.INDEX.items():
+            print(f"{word:14}{chapter:28}{title}")
+        return
+    exercises = checks.load_set(arguments.set)
+    print(f"{exercises.title}: {len(exercises.exercises)} exercises, {exercises.points} points")
+    for e in exercises.exercises:
+        print(f"{e.name:32}{e.tier:13}{e.points:3}  {e.title}")
+
+
+def run_exercises_build(arguments: argparse.Namespace) -> None:
+    """Write the student copies, or check them."""
+    from gancourse.checks import build
+
+    print(build.build(arguments.only, check=arguments.check, site=arguments.site))
+
+
+def run_selftest(arguments: argparse.Namespace) -> None:
+    """Try right and wrong answers."""
+    if arguments.seeds < 1:
+        raise UserError(f"--seeds {arguments.seeds}: at least one seed is needed.")
+    from gancourse.checks import selftest
+
+    selftest.selftest(arguments.set, selftest.SEEDS_QUICK if arguments.quick else arguments.seeds)
+
+
+def run_export(arguments: argparse.Namespace) -> None:
+    """Write assignments for another tool."""
+    from gancourse.grading import export
+
+    print(export.export(arguments.to, arguments.out, arguments.only))
 
 
 def run_doctor(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,454 @@
+"""What an exercise is, and how an answer is judged: cases → run (`probes`) → judge.
+
+The judging side alone knows the reference. It reads plain results, wherever they were made.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from gancourse.checks.probes import PROBES, Case, Opaque, Result, Spec, from_json, mutation, run, to_json
+
+__all__ = [
+    "Case",
+    "Comparison",
+    "Exercise",
+    "Opaque",
+    "Result",
+    "Set",
+    "Spec",
+    "Verdict",
+    "When",
+    "close",
+    "compare",
+    "differ",
+    "from_json",
+    "grade",
+    "once",
+    "right",
+    "run",
+    "to_json",
+    "verdict",
+    "written",
+    "wrong",
+]
+
+TIERS = ("implement", "predict", "investigate")
+KINDS = {"function": "call", "value": "value", "text": "text"}
+
+#: Faults that are found for every exercise, whatever its judge.
+GENERIC = {
+    "not-done": "not written yet",
+    "undefined": "needs a name that is not defined",
+    "raises": "stops with an exception",
+    "signature": "takes other arguments",
+    "type": "the result is of another type",
+    "shape": "the result has another shape",
+    "device": "the result is on another device",
+    "nan": "the result is not finite",
+    "no-grad": "the result carries no gradient",
+    "mutates": "changes an argument in place",
+    "slow": "takes too long",
+    "value": "the value differs",
+    "gradient": "the value is right, the gradient is not",
+    "state": "an argument is left in another state than it should be",
+    "judge-error": "the result could not be read",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of one answer: right, or wrong with the id of the misconception and a hint in words."""
+
+    ok: bool
+    hint_id: str | None = None
+    hint: str | None = None
+
+
+def right() -> Verdict:
+    """Return the verdict of a right answer."""
+    return Verdict(True)
+
+
+def wrong(hint_id: str, hint: str) -> Verdict:
+    """Return the verdict of a wrong answer."""
+    return Verdict(False, hint_id, hint)
+
+
+Cases = Callable[[int], list[Case]]
+Judge = Callable[[list[Case], list[Result]], Verdict]
+
+
+def once(seed: int) -> list[Case]:
+    """Cases of an exercise that asks for a value or a text: one, without arguments."""
+    return [Case()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """One exercise.
+
+    Args:
+        name: set word, a dot, exercise word: ``"game.d_loss"``.
+        tier: ``implement``, ``predict`` or ``investigate``.
+        answer: the name that the answer has in the notebook.
+        kind: ``function``, ``value`` (a number or a list) or ``text`` (a person grades it by the rubric).
+        cases: seed → the calls; fresh, asymmetric, batched inputs.
+        judge: (cases, results) → verdict. It compares with the reference and names the misconception.
+        probe: how the answer is exercised, a name in ``probes.PROBES``; follows from `kind` if not given.
+        trains: takes seconds; the self-test then uses 3 seeds.
+        seconds: more than this for all cases together is ``slow``.
+        rubric: for a text, what a person looks for.
+    """
+
+    name: str
+    title: str
+    tier: str
+    points: int
+    answer: str
+    kind: str = "function"
+    cases: Cases = once
+    judge: Judge
+    probe: str = ""
+    trains: bool = False
+    seconds: float = 5.0
+    rubric: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in the probe, and refuse an exercise that contradicts itself."""
+        if not self.probe:
+            object.__setattr__(self, "probe", KINDS[self.kind])
+        word, _, rest = self.name.partition(".")
+        assert word and rest.isidentifier(), f"{self.name!r} should be like 'game.d_loss'"
+        assert self.tier in TIERS and self.kind in KINDS and self.probe in PROBES, self.name
+        assert self.kind != "text" or self.rubric, f"{self.name}: a text needs a rubric"
+        judge_probe = getattr(self.judge, "probe", self.probe)
+        assert judge_probe == self.probe, f"{self.name}: compare(…, probe={self.probe!r}) is missing"
+
+
+@dataclass(frozen=True)
+class Set:
+    """The exercises of one chapter."""
+
+    word: str
+    chapter: str
+    title: str
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def points(self) -> int:
+        """The points of all exercises together."""
+        return sum(e.points for e in self.exercises)
+
+
+# Grading one answer ----------------------------------------------------------------------------------
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody can foresee."""
+    return secrets.randbelow(2**31)
+
+
+def grade(exercise: Exercise, answer: Any, seed: int) -> tuple[list[Result], Verdict]:
+    """Run an answer in this process and judge it."""
+    cases = exercise.cases(seed)
+    results = run(answer, cases, exercise.probe)
+    return results, verdict(exercise, cases, results)
+
+
+def verdict(exercise: Exercise, cases: list[Case], results: list[Result]) -> Verdict:
+    """Judge results, wherever they were made. Never raises, whatever the results hold."""
+    for result in results:
+        if not result.ok:
+            hint_id = result.error if result.error in GENERIC else "raises"
+            return wrong(str(hint_id), result.message or GENERIC[str(hint_id)])
+    if len(results) != len(cases):
+        return wrong("raises", "it did not come back from every call")
+    try:
+        judged = exercise.judge(cases, results)
+    except Exception as error:  # odd results must not stop a whole class from being graded
+        return wrong("judge-error", f"its result could not be read ({type(error).__name__})")
+    if not judged.ok and judged.hint_id not in ("value", "gradient", "state", "type", "shape"):
+        return judged
+    if names := sorted({name for result in results for name in result.mutated}):
+        return wrong("mutates", mutation(names[0]))
+    if not judged.ok:
+        return judged
+    if (seconds := sum(result.seconds for result in results)) > exercise.seconds:
+        return wrong("slow", f"it takes {seconds:.1f} s, and {exercise.seconds:.0f} s are allowed")
+    return judged
+
+
+def line(exercise: Exercise, judged: Verdict, results: Sequence[Result] = ()) -> str:
+    """Return the line that `check` prints."""
+    points = f"{exercise.points} point{'s' * (exercise.points != 1)}"
+    printed = next((" ".join(result.printed.split()) for result in results if result.printed.strip()), "")
+    told = f"\n   (It prints {printed[:60]!r}. That is allowed, and not looked at.)" if printed else ""
+    if not judged.ok:
+        return f"❌ {exercise.name}: {judged.hint}.{told}"
+    if exercise.kind == "text":
+        return f"✅ {exercise.name} is written; a person gives its {points} by the rubric.{told}"
+    return f"✅ {exercise.name} ({points}){told}"
+
+
+def table(exercises: Set, checked: Mapping[str, Verdict]) -> str:
+    """Return the points of one set as a table of plain text."""
+    width = max(len(e.name) for e in exercises.exercises)
+    rows, total = [f"{exercises.title}"], 0
+    for e in exercises.exercises:
+        judged = checked.get(e.name)
+        if judged is None:
+            state = "·  not tried"
+        elif not judged.ok:
+            state = f"❌ {judged.hint_id}"
+        else:
+            state = "✅" if e.kind != "text" else "✅ written, graded by a person"
+        points = e.points if judged is not None and judged.ok and e.kind != "text" else 0
+        total += points
+        given = f"{points} of {e.points}" if e.kind != "text" else f"– of {e.points}"
+        rows.append(f"  {e.name:{width}}  {given:>7}  {state}")
+    checkable = sum(e.points for e in exercises.exercises if e.kind != "text")
+    rows.append(f"  {'points':{width}}  {f'{total} of {checkable}':>7}" + _by_hand(exercises))
+    return "\n".join(rows)
+
+
+def _by_hand(exercises: Set) -> str:
+    open_points = sum(e.points for e in exercises.exercises if e.kind == "text")
+    return f"  and up to {open_points} by the rubric" if open_points else ""
+
+
+# Comparing -------------------------------------------------------------------------------------------
+
+
+def close(a: Any, b: Any, tol: float = 1e-4) -> bool:
+    """Return whether two decoded outputs agree in structure, shape and numbers.
+
+    Numbers may differ by `tol` times the largest expected one (`b`), and by one millionth. Floating types are not
+    told apart, nor is a number from a tensor without dimensions.
+    """
+    return differ(a, b, tol) is None
+
+
+def differ(a: Any, b: Any, tol: float = 1e-4) -> tuple[str, str] | None:
+    """Return None if `a` agrees with the expected `b`, else the fault's id and what is wrong in words."""
+    if isinstance(a, Opaque):
+        kind = "device" if a.type.startswith("tensor on the device") else "type"
+        return kind, f"it returns a {a.type}; {_expected(b)}"
+    if isinstance(b, (list, tuple)):
+        return _differ_lists(a, b, tol)
+    if isinstance(b, dict):
+        return _differ_dicts(a, b, tol)
+    if b is None or isinstance(b, (str, bool)):
+        same = type(a) is type(b) and a == b
+        if isinstance(a, Tensor) and a.ndim == 0 and isinstance(b, bool):
+            same = bool(a) == b
+        return None if same else ("value", f"it gives {_show(a)}, expected {_show(b)}")
+    return _differ_numbers(a, b, tol)
+
+
+def _differ_lists(a: Any, b: Sequence[Any], tol: float) -> tuple[str, str] | None:
+    if isinstance(a, Tensor) and all(isinstance(item, (int, float)) for item in b):
+        a = a.tolist()
+    if not isinstance(a, (list, tuple)):
+        return "type", f"it returns {_kind(a)}; {_expected(b)}"
+    if len(a) != len(b):
+        return "shape", f"it has {len(a)} item{'s' * (len(a) != 1)}, expected {len(b)}"
+    for position, (item, expected) in enumerate(zip(a, b, strict=True)):
+        if fault := differ(item, expected, tol):
+            return fault[0], f"in item {position + 1}, {fault[1]}"
+    return None
+
+
+def _differ_dicts(a: Any, b: Mapping[Any, Any], tol: float) -> tuple[str, str] | None:
+    if not isinstance(a, dict):
+        return "type", f"it returns {_kind(a)}; {_expected(b)}"
+    if set(a) != set(b):
+        return "type", f"it has the keys {sorted(map(str, a))}, expected {sorted(map(str, b))}"
+    for key, expected in b.items():
+        if fault := differ(a[key], expected, tol):
+            return fault[0], f"under {key!r}, {fault[1]}"
+    return None
+
+
+def _differ_numbers(a: Any, b: Any, tol: float) -> tuple[str, str] | None:
+    if isinstance(a, bool) or not isinstance(a, (int, float, Tensor)):
+        return "type", f"it returns {_kind(a)}; {_expected(b)}"
+    shape, wanted = _shape(a), _shape(b)
+    if shape != wanted:
+        return "shape", f"its shape is {shape}, expected {wanted}"
+    got, expected = _numbers(a), _numbers(b)
+    if any(not math.isfinite(x) for x, y in zip(got, expected, strict=True) if math.isfinite(y)):
+        bad = next(x for x, y in zip(got, expected, strict=True) if math.isfinite(y) and not math.isfinite(x))
+        return "nan", f"it gives {bad} where a finite number is expected"
+    bound = 1e-6 + tol * max((abs(y) for y in expected if math.isfinite(y)), default=0.0)
+    for position, (x, y) in enumerate(zip(got, expected, strict=True)):
+        if x != y and not abs(x - y) <= bound:
+            place = f", first at position {_index(position, wanted)}" if len(expected) > 1 else ""
+            return "value", f"it gives {_show(x)}, expected {_show(y)}{place}"
+    return None
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+
+def _numbers(value: Any) -> list[float]:
+    return value.double().reshape(-1).tolist() if isinstance(value, Tensor) else [float(value)]
+
+
+def _index(position: int, shape: tuple[int, ...]) -> str:
+    index: list[int] = []
+    for size in reversed(shape):
+        position, rest = divmod(position, size)
+        index.insert(0, rest)
+    return str(index)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing (None; is a return missing?)"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}" if type(value).__name__[0] not in "aeiou" else f"an {type(value).__name__}"
+
+
+def _expected(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return "expected a scalar tensor" if value.ndim == 0 else f"expected a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, (int, float)):
+        return "expected a number"
+    return f"expected {f'a tuple of {len(value)}' if isinstance(value, tuple) else _kind(value)}"
+
+
+@dataclass(frozen=True)
+class When:
+    """A misconception that is recognised by a test and not by a wrong formula: (cases, results) → bool."""
+
+    test: Callable[[list[Case], list[Result]], bool]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A judge that compares with a reference, and failing that with wrong formulas. Made by `compare`."""
+
+    reference: Any
+    misconceptions: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    tol: float = 1e-4
+    probe: str = "call"
+
+    def __call__(self, cases: list[Case], results: list[Result]) -> Verdict:
+        """Return the verdict on the results of these cases."""
+        if self.probe == "value" and results[0].value is None:
+            return wrong("not-done", f"{GENERIC['not-done']}: the answer is still None")
+        expected = run(self.reference, cases, self.probe)
+        assert all(result.ok for result in expected), expected[-1].message
+        fault = self.fault(cases, results, expected)
+        if fault is None:
+            return right()
+        for hint_id, (formula, text) in self.misconceptions.items():
+            if self._matches(formula, cases, results):
+                return wrong(hint_id, text)
+        return wrong(*fault)
+
+    def _matches(self, formula: Any, cases: list[Case], results: list[Result]) -> bool:
+        if isinstance(formula, When):
+            try:
+                return bool(formula.test(cases, results))
+            except Exception:  # the output is of another type than the test looks for
+                return False
+        wrong_results = run(formula, cases, self.probe)
+        if not all(result.ok for result in wrong_results):
+            return False
+        return self.fault(cases, results, wrong_results) is None
+
+    def fault(self, cases: list[Case], results: list[Result], expected: list[Result]) -> tuple[str, str] | None:
+        """Return the first difference between results and expected ones: its id and a sentence."""
+        for case, got, want in zip(cases, results, expected, strict=True):
+            place = f" (for {case.note})" if case.note else ""
+            if got.detached and not want.detached and isinstance(got.output, (int, float)):
+                return "type", f"it returns a plain number, which carries no gradient; {_expected(want.output)}{place}"
+            if found := differ(got.output, want.output, self.tol):
+                return found[0], found[1] + place
+            if got.detached and not want.detached:
+                return "no-grad", f"the value is right, but the result carries no gradient: the graph is cut{place}"
+            if got.detached != want.detached:
+                return "gradient", f"the value is right, but the result should carry no gradient{place}"
+            for key in want.grads:
+                if text := _differ_gradients(got.gradient(key), want.gradient(key), self.tol):
+                    name = _name(self.reference, key)
+                    return "gradient", f"the value is right, the gradient with respect to {name} is not: {text}{place}"
+            for key in want.after:
+                if found := differ(got.changed(key), want.changed(key), self.tol):
+                    name = _name(self.reference, key)
+                    return "state", f"after the call, {name} is not what it should be: {found[1]}{place}"
+        return None
+
+
+def _differ_gradients(a: Any, b: Any, tol: float) -> str | None:
+    """Return None if two gradients agree; no gradient counts as one of zeros."""
+    if isinstance(b, list):
+        pairs = zip(a if isinstance(a, list) else [None] * len(b), b, strict=False)
+        return next((text for x, y in pairs if (text := _differ_gradients(x, y, tol))), None)
+    if a is None or b is None:
+        other = b if a is None else a
+        same = other is None or (isinstance(other, Tensor) and not other.any())
+        return None if same else ("there is none" if a is None else "there should be none")
+    fault = differ(a, b, tol)
+    return fault[1] if fault else None
+
+
+def _name(function: Any, key: str) -> str:
+    """Return the name of an argument of the reference."""
+    code = getattr(function, "__code__", None)
+    return code.co_varnames[int(key)] if code is not None and key.isdigit() else f"argument {key}"
+
+
+def compare(
+    reference: Any,
+    misconceptions: Mapping[str, tuple[Any, str]] | None = None,
+    *,
+    tol: float = 1e-4,
+    probe: str | None = None,
+) -> Comparison:
+    """Return the judge that compares outputs, gradients and changed arguments with those of a reference.
+
+    Args:
+        reference: the right function; for an exercise that asks for a value, the value.
+        misconceptions: hint id → (the wrong function or value, or a `When`; the hint in words, without a full stop).
+            They are tried in this order when the answer is wrong; the first that gives the same results is named.
+            When none does, the hint is generic: what was given, and what was expected.
+        tol: relative tolerance, see `close`.
+        probe: as the exercise's; follows from the reference if not given.
+    """
+    return Comparison(reference, dict(misconceptions or {}), tol, probe or ("call" if callable(reference) else "value"))
+
+
+def written(words: int) -> Judge:
+    """Return the judge of a text: it must be there and have this many words. A person grades it by the rubric."""
+
+    def judge(cases: list[Case], results: list[Result]) -> Verdict:
+        text = results[0].value
+        if text is None or text == "":
+            return wrong("not-done", "nothing is written yet")
+        if not isinstance(text, str):
+            return wrong("type", f"a text in quotes is expected, and {_kind(results[0].output)} was given")
+        if len(text.split()) < words:
+            return wrong("too-short", f"it has {len(text.split())} words; at least {words} are asked for")
+        return right()
+
+    return judge

@@ -1,0 +1,585 @@
+"""What runs beside a student's code: an answer is exercised on cases, and plain numbers come out.
+
+This module holds no reference and compares nothing. In a notebook it runs in the notebook's process; the grader runs
+it in a process of its own and reads the results as JSON. Cases and results cross as plain data in both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+MAX_NUMBERS = 200_000
+"""An answer may return this many numbers; more become an `Opaque`."""
+
+MAX_TEXT = 20_000
+MAX_DEPTH = 12
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An argument that is built where the answer runs, such as a critic: a name in `BUILDERS` and its options."""
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Stands for a returned object that is no number, tensor, text, list, tuple or dict; only its type crosses."""
+
+    type: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of an answer.
+
+    Args:
+        args, kwargs: tensors (CPU), numbers, strings, lists, dicts and `Spec` objects.
+        grads: the arguments (position or keyword) with respect to which the gradient of sum(output · cotangent)
+            is wanted; for a module, with respect to each of its parameters.
+        changes: the arguments that the answer is meant to change; their state after the call is in `Result.after`.
+        note: the case in words, for hints ("5 real and 3 generated logits").
+        seed: torch's seed right before the call.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    grads: tuple[int | str, ...] = ()
+    changes: tuple[int | str, ...] = ()
+    note: str = ""
+    seed: int = 0
+
+
+@dataclass
+class Result:
+    """What one call gave. All fields are plain data (see `encode`), so that they cross as JSON.
+
+    Args:
+        error: None, or a short word such as ``raises`` or ``undefined``; `message` says more.
+        value: the encoded output; `output` decodes it.
+        grads: argument → encoded gradient, None where the output does not depend on it.
+        detached: gradients were wanted, but the output carries none.
+        after: argument → encoded state after the call, for `Case.changes`.
+        mutated: names of the arguments that were changed and should not have been.
+        printed: the first characters of what was printed.
+        seconds: time of the call.
+    """
+
+    error: str | None = None
+    message: str | None = None
+    value: Any = None
+    grads: dict[str, Any] = field(default_factory=dict)
+    detached: bool = False
+    after: dict[str, Any] = field(default_factory=dict)
+    mutated: list[str] = field(default_factory=list)
+    printed: str = ""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the call came back at all."""
+        return self.error is None
+
+    @property
+    def output(self) -> Any:
+        """The decoded output: tensors, numbers, lists …"""
+        return decode(self.value)
+
+    def gradient(self, argument: int | str) -> Any:
+        """Return the decoded gradient with respect to an argument; None where the output does not depend on it."""
+        return decode(self.grads.get(str(argument)))
+
+    def changed(self, argument: int | str) -> Any:
+        """Return the decoded state of an argument after the call."""
+        return decode(self.after.get(str(argument)))
+
+
+# Plain data ------------------------------------------------------------------------------------------
+
+
+class _Budget:
+    """Counts the numbers that are still allowed to cross."""
+
+    def __init__(self) -> None:
+        self.left = MAX_NUMBERS
+
+    def take(self, count: int) -> bool:
+        self.left -= count
+        return self.left >= 0
+
+
+def encode(value: Any) -> Any:
+    """Return `value` as plain data for JSON: numbers, texts and lists stay, all else becomes a dict with one tag."""
+    return _encode(value, 0, _Budget())
+
+
+def _encode(value: Any, depth: int, budget: _Budget) -> Any:
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if isinstance(value, Tensor):
+        return _encode_tensor(value, budget)
+    if kind.__module__ == "numpy" and hasattr(value, "tolist"):
+        if kind.__name__ != "ndarray":
+            return _encode(value.tolist(), depth + 1, budget) if depth < MAX_DEPTH else {"opaque": kind.__name__}
+        plain = _encode_tensor(torch.as_tensor(value), budget) if value.dtype.kind in "fiub" else {"opaque": "ndarray"}
+        return plain | {"numpy": True} if "tensor" in plain else plain
+    if isinstance(value, int) and abs(value) < 2**63 and budget.take(1):
+        return int(value)
+    if isinstance(value, float) and budget.take(1):
+        return float(value)
+    if isinstance(value, str) and budget.take(1):
+        return str(value)[:MAX_TEXT]
+    if isinstance(value, Spec):
+        return {"spec": value.kind, "options": _encode(value.options, depth + 1, budget)}
+    if depth < MAX_DEPTH and budget.take(1):
+        if kind is list:
+            return [_encode(item, depth + 1, budget) for item in value]
+        if isinstance(value, tuple):
+            return {"tuple": [_encode(item, depth + 1, budget) for item in value]}
+        if isinstance(value, dict):
+            pairs = [[k, v] for k, v in value.items()]
+            return {"dict": [[_encode(k, depth + 1, budget), _encode(v, depth + 1, budget)] for k, v in pairs]}
+    return {"opaque": kind.__name__[:80]}
+
+
+def _encode_tensor(value: Tensor, budget: _Budget) -> dict[str, Any]:
+    tensor = value.detach()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if tensor.layout != torch.strided or tensor.is_complex() or not budget.take(tensor.numel() + 1):
+        return {"opaque": f"{type(value).__name__} of {name}, {tuple(tensor.shape)}"[:80]}
+    plain: dict[str, Any] = {"tensor": list(tensor.shape), "dtype": name}
+    if tensor.device.type != "cpu":
+        plain["device"] = tensor.device.type
+    if tensor.device.type != "meta":
+        plain["data"] = tensor.cpu().reshape(-1).tolist()
+    return plain
+
+
+def decode(plain: Any) -> Any:
+    """Return what `encode` was given; a tensor comes back on the CPU.
+
+    Raises:
+        ValueError: the data is not what `encode` writes (a process that is not trusted may send anything).
+    """
+    if plain is None or isinstance(plain, (bool, int, float, str)):
+        return plain
+    if isinstance(plain, list):
+        return [decode(item) for item in plain]
+    if not isinstance(plain, dict):
+        raise ValueError(f"{type(plain).__name__} is not plain data")
+    if "tensor" in plain:
+        return _decode_tensor(plain)
+    if "tuple" in plain and isinstance(plain["tuple"], list):
+        return tuple(decode(item) for item in plain["tuple"])
+    if "dict" in plain and isinstance(plain["dict"], list):
+        try:
+            return {decode(key): decode(value) for key, value in plain["dict"]}
+        except TypeError as error:
+            raise ValueError("a dict that is not one") from error
+    if "spec" in plain:
+        return Spec(str(plain["spec"]), decode(plain.get("options", {"dict": []})))
+    if "opaque" in plain:
+        return Opaque(str(plain["opaque"])[:80])
+    raise ValueError("a dict without a known tag")
+
+
+def _decode_tensor(plain: dict[str, Any]) -> Any:
+    shape, data = plain["tensor"], plain.get("data")
+    dtype = getattr(torch, str(plain.get("dtype")), None)
+    if not isinstance(dtype, torch.dtype) or not isinstance(shape, list):
+        raise ValueError("a tensor without dtype or shape")
+    if not all(type(size) is int and 0 <= size <= MAX_NUMBERS for size in shape):
+        raise ValueError("a tensor of impossible shape")
+    if data is None:
+        return Opaque(f"tensor on the device {plain.get('device')}"[:80])
+    if not isinstance(data, list) or len(data) != math.prod(shape) or len(data) > MAX_NUMBERS:
+        raise ValueError("a tensor whose numbers do not fill its shape")
+    if not all(type(number) in (bool, int, float) for number in data):
+        raise ValueError("a tensor of something else than numbers")
+    try:
+        return torch.tensor(data, dtype=dtype).reshape(shape)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        raise ValueError("a tensor that cannot be made") from error
+
+
+Plain = TypeVar("Plain", Case, Result)
+
+
+def to_json(items: Sequence[Case] | Sequence[Result]) -> str:
+    """Return cases or results as JSON text."""
+    plain = []
+    for item in items:
+        values = {f.name: getattr(item, f.name) for f in fields(item)}
+        if isinstance(item, Case):
+            values = {name: encode(value) for name, value in values.items()}
+        plain.append(values)
+    return json.dumps(plain)
+
+
+def from_json(kind: type[Plain], text: str) -> list[Plain]:
+    """Return the cases or results of a JSON text.
+
+    Raises:
+        ValueError: the text is not what `to_json` writes. It may come from a process that is not trusted.
+    """
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("no JSON") from error
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ValueError("not a list of records")
+    names = {f.name for f in fields(kind)}
+    if any(set(item) != names for item in items):
+        raise ValueError(f"not a list of {kind.__name__}")
+    if kind is Case:
+        return [kind(**{name: decode(value) for name, value in item.items()}) for item in items]
+    return [_checked_result(item) for item in items]  # type: ignore[misc]
+
+
+def _checked_result(item: dict[str, Any]) -> Result:
+    """Return a result whose every field has its type, and whose values decode."""
+    if not isinstance(item["mutated"], list):
+        raise ValueError("a result with a wrong field")
+    texts = [item["error"] or "", item["message"] or "", item["printed"], *item["mutated"]]
+    if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in texts):
+        raise ValueError("a result with a wrong field")
+    if not isinstance(item["detached"], bool) or type(item["seconds"]) not in (int, float):
+        raise ValueError("a result with a wrong field")
+    if not isinstance(item["grads"], dict) or not isinstance(item["after"], dict):
+        raise ValueError("a result with a wrong field")
+    try:
+        for plain in (item["value"], *item["grads"].values(), *item["after"].values()):
+            decode(plain)
+    except RecursionError as error:
+        raise ValueError("a result nested too deep") from error
+    return Result(**item)
+
+
+# What the answer is given ----------------------------------------------------------------------------
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "softplus": nn.Softplus,
+}
+
+
+def build_mlp(arguments: Sequence[Any], sizes: list[int], activation: str = "tanh", seed: int = 0) -> nn.Module:
+    """Return a fully connected network with weights from `seed`; ``sizes`` are its widths, inputs first."""
+    generator = torch.Generator().manual_seed(seed)
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [build_linear((), *_weights(outputs, inputs, generator)), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _weights(outputs: int, inputs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    weight = torch.randn(outputs, inputs, generator=generator) / math.sqrt(inputs)
+    return weight, 0.3 * torch.randn(outputs, generator=generator)
+
+
+def build_linear(arguments: Sequence[Any], weight: Any, bias: Any = None) -> nn.Linear:
+    """Return the linear layer with these weights (outputs, inputs)."""
+    weight = torch.as_tensor(weight, dtype=torch.float32)
+    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=bias is not None)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if bias is not None:
+            layer.bias.copy_(torch.as_tensor(bias))
+    return layer
+
+
+def build_optimizer(arguments: Sequence[Any], of: int, name: str = "SGD", **options: Any) -> torch.optim.Optimizer:
+    """Return an optimiser of ``torch.optim`` for the parameters of the argument at position `of`."""
+    return getattr(torch.optim, name)(arguments[of].parameters(), **options)
+
+
+def build_mixture(arguments: Sequence[Any], means: Any, stds: Any, weights: Any) -> Callable[[Tensor], Tensor]:
+    """Return the density of a mixture of normals on the line: x, any shape → p(x), the same shape."""
+    mean, std, weight = (torch.as_tensor(v, dtype=torch.float32) for v in (means, stds, weights))
+
+    def density(x: Tensor) -> Tensor:
+        bumps = torch.exp(-0.5 * ((x[..., None] - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
+        return (weight * bumps).sum(dim=-1)
+
+    return density
+
+
+#: Spec kind → function (the arguments built so far, **options) → the argument. New ones go here, not into a set.
+BUILDERS: dict[str, Callable[..., Any]] = {
+    "mlp": build_mlp,
+    "linear": build_linear,
+    "optimizer": build_optimizer,
+    "mixture": build_mixture,
+}
+
+
+# How an answer is exercised --------------------------------------------------------------------------
+
+
+def call(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The answer is a function; its result is looked at."""
+    return answer(*args, **kwargs)
+
+
+def value(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The answer itself is looked at: a number, a tensor, a list."""
+    return answer
+
+
+def module(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The answer builds a module from all arguments but `inputs`, which the module is then applied to.
+
+    Gives ``{"output": tensor, "parameters": their number, "shapes": their shapes}``.
+    """
+    options = {name: argument for name, argument in kwargs.items() if name != "inputs"}
+    built = answer(*args, **options)
+    if not isinstance(built, nn.Module):
+        return built
+    shapes = [list(p.shape) for p in built.parameters()]
+    count = sum(math.prod(shape) for shape in shapes)
+    return {"output": built(kwargs["inputs"]), "parameters": count, "shapes": shapes}
+
+
+#: Probe name → function (answer, args, kwargs) → what is looked at. New ones go here, not into a set.
+PROBES: dict[str, Callable[[Any, list[Any], dict[str, Any]], Any]] = {
+    "call": call,
+    "value": value,
+    "text": value,
+    "module": module,
+}
+
+
+def run(answer: Any, cases: Sequence[Case], probe: str = "call") -> list[Result]:
+    """Exercise an answer on each case, and stop after the first call that does not come back.
+
+    Never raises for anything that the answer does, except `KeyboardInterrupt`. Arguments are built afresh for each
+    case. The random generators are seeded by the case and put back at the end.
+    """
+    results: list[Result] = []
+    if probe not in ("value", "text") and not callable(answer):
+        what = "nothing" if answer is None else _type_name(answer)
+        note = f"a function is expected, and {what} was given. Give the function's name without parentheses"
+        return [Result(error="type", message=note)]
+    with _random_state_kept(), torch.enable_grad():
+        for case in cases:
+            results.append(_run_one(answer, case, PROBES[probe]))
+            if not results[-1].ok:
+                break
+    return results
+
+
+def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str, Any]], Any]) -> Result:
+    args, kwargs, leaves = _build_arguments(case)
+    if message := _signature_problem(answer, args, kwargs, probe):
+        return Result(error="signature", message=message)
+    given = list(enumerate(args)) + list(kwargs.items())
+    guarded = [(key, argument) for key, argument in given if key not in case.changes]
+    before = [_state(argument) for _, argument in guarded]
+    result, printed = Result(), _Head(200)
+    torch.manual_seed(case.seed)
+    random.seed(case.seed)
+    start = time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(printed):
+            output = probe(answer, args, kwargs)
+        result.seconds = time.perf_counter() - start
+        result.value = encode(output)
+        if case.grads:
+            _take_gradients(result, output, leaves)
+        result.after = {str(key): _state(argument) for key, argument in given if key in case.changes}
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: whatever an answer raises is told, never passed on
+        result = Result(seconds=time.perf_counter() - start)
+        result.error, result.message = _explain(error)
+    result.printed = printed.getvalue()
+    changed = [key for (key, argument), old in zip(guarded, before, strict=True) if _state(argument) != old]
+    result.mutated = [_argument_name(answer, key) for key in changed]
+    if result.mutated and result.message and "inplace operation" in result.message:  # what autograd says of it
+        result.error, result.message = "mutates", mutation(result.mutated[0])
+    return result
+
+
+def _build_arguments(case: Case) -> tuple[list[Any], dict[str, Any], dict[str, list[Tensor]]]:
+    """Return fresh arguments, and for each argument of `case.grads` the tensors to differentiate by."""
+    leaves: dict[str, list[Tensor]] = {}
+    args: list[Any] = []
+
+    def build(key: int | str, argument: Any) -> Any:
+        argument = decode(encode(argument))
+        built = _build(argument, args)
+        if key not in case.grads:
+            return built
+        if isinstance(built, nn.Module):
+            leaves[str(key)] = list(built.parameters())
+            return built
+        leaves[str(key)] = [built.requires_grad_()]
+        return built.clone()  # no leaf: an in-place change goes through, and is found by its effect
+
+    for position, argument in enumerate(case.args):
+        args.append(build(position, argument))
+    kwargs = {name: build(name, argument) for name, argument in case.kwargs.items()}
+    return args, kwargs, leaves
+
+
+def _build(argument: Any, built: Sequence[Any]) -> Any:
+    if isinstance(argument, Spec):
+        return BUILDERS[argument.kind](built, **argument.options)
+    if isinstance(argument, (list, tuple)):
+        return type(argument)(_build(item, built) for item in argument)
+    return argument
+
+
+def _state(argument: Any) -> Any:
+    """Return what must not change of an argument, as plain data; the parameters of a module."""
+    if isinstance(argument, nn.Module):
+        return [_encode_tensor(parameter, _Budget()) for parameter in argument.parameters()]
+    return encode(argument)
+
+
+def _take_gradients(result: Result, output: Any, leaves: dict[str, list[Tensor]]) -> None:
+    """Fill in the gradients of sum(output · cotangent); the cotangent is cos 1, cos 2, …, or 1 for a scalar."""
+    parts = []
+    for tensor in _tensors(output):
+        if tensor.requires_grad:
+            steps = torch.arange(1, tensor.numel() + 1, device=tensor.device)
+            cotangent = steps.to(tensor.dtype).cos().reshape(tensor.shape) if tensor.numel() > 1 else 1.0
+            parts.append((tensor * cotangent).sum())
+    if not parts:
+        result.detached = True
+        result.grads = dict.fromkeys(leaves)
+        return
+    flat = [tensor for group in leaves.values() for tensor in group]
+    found = iter(torch.autograd.grad(sum(parts[1:], parts[0]), flat, allow_unused=True))
+    for name, group in leaves.items():
+        gradients = [next(found) for _ in group]
+        result.grads[name] = encode(gradients if len(group) > 1 else gradients[0])
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, (list, tuple)):
+        for item in output:
+            yield from _tensors(item)
+    elif isinstance(output, dict):
+        for item in output.values():
+            yield from _tensors(item)
+
+
+# Faults in words -------------------------------------------------------------------------------------
+
+
+def _explain(error: BaseException) -> tuple[str, str]:
+    """Return the word of a fault and a sentence about it."""
+    try:
+        text = " ".join(str(error).split())[:300]
+    except Exception:
+        text = "(an error without a readable text)"
+    if isinstance(error, NotImplementedError):
+        return "not-done", text or "not written yet"
+    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+        name = getattr(error, "name", None) or text
+        return "undefined", f"it uses {name!r}, which is not defined. Run or write the cell that defines it"
+    kind = type(error).__name__
+    if isinstance(error, RuntimeError) and "same device" in text:
+        return "device", f"tensors on different devices meet. The inputs are on the CPU; stay there ({text})"
+    if isinstance(error, RuntimeError) and "second time" in text:
+        return "no-grad", "its result has been differentiated already; return it, and leave backward() to the caller"
+    place = _place(error)
+    return "raises", f"it stops with {kind}{': ' if text else ''}{text}{place}"
+
+
+def mutation(name: str) -> str:
+    """Return the sentence for an argument that was changed."""
+    return f"it changes its argument {name} in place. Work on a new tensor, and leave the caller's as it is"
+
+
+def _place(error: BaseException) -> str:
+    """Return where in the answer's own code an error arose, counted from the ``def`` line."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        own = "site-packages" not in code.co_filename and code.co_filename != __file__ and code.co_name != "<module>"
+        if own and "gancourse" not in trace.tb_frame.f_globals.get("__name__", ""):
+            frames.append((code.co_name, trace.tb_lineno - code.co_firstlineno + 1))
+        trace = trace.tb_next
+    return f" (in {frames[-1][0]}, its line {frames[-1][1]})" if frames else ""
+
+
+def _signature_problem(answer: Any, args: list[Any], kwargs: dict[str, Any], probe: Any) -> str | None:
+    """Return a sentence if the answer cannot be called with these arguments."""
+    if probe is value:
+        return None
+    names = {name: argument for name, argument in kwargs.items() if not (probe is module and name == "inputs")}
+    try:
+        signature = inspect.signature(answer)
+    except Exception:  # a callable without a signature is simply called
+        return None
+    try:
+        signature.bind(*args, **names)
+    except TypeError as error:
+        count = f"{len(args)} argument{'s' * (len(args) != 1)}" if args else "no positional arguments"
+        extra = f" and {', '.join(names)}" if names else ""
+        return f"it is called with {count}{extra}, and that does not fit {signature}: {error}"
+    return None
+
+
+def _argument_name(answer: Any, key: int | str) -> str:
+    """Return the name that an answer gives to an argument."""
+    if isinstance(key, str):
+        return key
+    try:
+        return list(inspect.signature(answer).parameters)[key]
+    except Exception:
+        return f"argument {key + 1}"
+
+
+def _type_name(value: Any) -> str:
+    name = type(value).__name__
+    return f"a {name}" if name[:1].lower() not in "aeiou" else f"an {name}"
+
+
+class _Head(io.TextIOBase):
+    """A text stream that keeps the first characters and drops the rest."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.text = size, ""
+
+    def write(self, text: str) -> int:
+        if len(self.text) < self.size:
+            self.text += text[: self.size - len(self.text)]
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def getvalue(self) -> str:
+        return self.text
+
+
+@contextlib.contextmanager
+def _random_state_kept() -> Iterator[None]:
+    state, python_state = torch.get_rng_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+        random.setstate(python_state)

@@ -1,0 +1,174 @@
+"""The test of the checks themselves: right answers pass, and each typical wrong one gets the hint meant for it.
+
+The reference of an exercise is taken from the solutions notebook, so that what students get to see is tested too. The
+other answers are in ``tests/mutants``, which is not part of the wheel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gancourse import checks
+from gancourse.checks import build, core
+from gancourse.checks.sets import INDEX
+from gancourse.errors import UserError, unknown
+
+SEEDS = 20
+SEEDS_TRAINING = 3
+SEEDS_QUICK = 3
+WRONG_AT_LEAST = {"function": 6, "value": 3, "text": 1}
+RIGHT_AT_LEAST = {"function": 3, "value": 3, "text": 1}
+MILLISECONDS = 50.0
+"""Median processor time of one check of an exercise that does not train."""
+
+MILLISECONDS_TRAINING = 5_000.0
+
+
+@dataclass
+class Row:
+    """What was tried of one exercise."""
+
+    name: str
+    right: int = 0
+    wrong: int = 0
+    times: list[float] = field(default_factory=list)  # milliseconds of processor time
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The median time of a check, in milliseconds."""
+        return statistics.median(self.times) if self.times else 0.0
+
+
+def answers(root: Path, word: str) -> dict[str, Any]:
+    """Return exercise name → its `Answers`, from ``tests/mutants/WORD.py``.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    folder = root / "tests" / "mutants"
+    if not (folder / f"{word}.py").is_file():
+        raise UserError(f"There is no {folder / f'{word}.py'}: the set {word} has no mutants.")
+    if "gancourse_mutants" not in sys.modules:
+        place = {"submodule_search_locations": [str(folder)]}
+        spec = importlib.util.spec_from_file_location("gancourse_mutants", folder / "__init__.py", **place)  # type: ignore[arg-type]
+        assert spec is not None and spec.loader is not None
+        package = importlib.util.module_from_spec(spec)
+        sys.modules["gancourse_mutants"] = package
+        spec.loader.exec_module(package)
+    kind = sys.modules["gancourse_mutants"].Answers
+    module = importlib.import_module(f"gancourse_mutants.{word}")
+    return {value.exercise: value for value in vars(module).values() if isinstance(value, kind)}
+
+
+def references(root: Path, word: str) -> dict[str, Any]:
+    """Return the names that the solutions notebook of a set defines. Cells tagged ``training`` are not run.
+
+    Raises:
+        UserError: there is no such notebook.
+    """
+    chapter = INDEX[word][0]
+    path = root / "notebooks" / "solutions" / f"{chapter}.ipynb"
+    if not path.is_file():
+        raise UserError(f"There is no {path}: the set {word} has no source.")
+    with contextlib.redirect_stdout(io.StringIO()):
+        return build.execute(build.read(path), chapter)
+
+
+def try_exercise(exercise: core.Exercise, reference: Any, tried: Any, seeds: Sequence[int]) -> Row:
+    """Grade the reference, every right and every wrong answer of one exercise on each seed."""
+    right = [("the solutions notebook", reference), *(tried.accepted if tried else [])]
+    wrong = list(tried.refused) if tried else []
+    row = Row(exercise.name, len(right), len(wrong))
+    if len(right) - 1 < RIGHT_AT_LEAST[exercise.kind]:
+        row.faults.append(
+            f"{len(right) - 1} right answers besides the reference; {RIGHT_AT_LEAST[exercise.kind]} needed"
+        )
+    if len(wrong) < WRONG_AT_LEAST[exercise.kind]:
+        row.faults.append(f"{len(wrong)} mutants; {WRONG_AT_LEAST[exercise.kind]} needed")
+    for seed in seeds:
+        for name, answer in right:
+            judged = _timed(exercise, answer, seed, row)
+            if not judged.ok:
+                row.faults.append(f"right answer {name}, seed {seed}: refused with {judged.hint_id}: {judged.hint}")
+        for name, hint_id, answer in wrong:
+            judged = _timed(exercise, answer, seed, row)
+            if judged.ok:
+                row.faults.append(f"mutant {name}, seed {seed}: accepted, should get {hint_id}")
+            elif judged.hint_id != hint_id:
+                row.faults.append(
+                    f"mutant {name}, seed {seed}: got {judged.hint_id} ({judged.hint}), should get {hint_id}"
+                )
+    allowed = MILLISECONDS_TRAINING if exercise.trains else MILLISECONDS
+    if row.median > allowed:
+        row.faults.append(f"{row.median:.0f} ms per check; {allowed:.0f} allowed")
+    return row
+
+
+def _timed(exercise: core.Exercise, answer: Any, seed: int, row: Row) -> core.Verdict:
+    start = time.process_time()
+    _, judged = core.grade(exercise, answer, seed)
+    row.times.append(1e3 * (time.process_time() - start))
+    return judged
+
+
+def try_set(word: str, root: Path, seeds: int = SEEDS) -> list[Row]:
+    """Try every exercise of a set. Answers for an exercise that the set does not have are a fault too."""
+    exercises = checks.load_set(word).exercises
+    tried, namespace = answers(root, word), references(root, word)
+    rows = []
+    for exercise in exercises:
+        if exercise.answer not in namespace:
+            rows.append(Row(exercise.name, faults=[f"the solutions notebook defines no {exercise.answer}"]))
+            continue
+        number = min(seeds, SEEDS_TRAINING) if exercise.trains else seeds
+        rows.append(try_exercise(exercise, namespace[exercise.answer], tried.get(exercise.name), range(number)))
+    strange = sorted(set(tried) - {e.name for e in exercises})
+    rows += [Row(name, faults=["tests/mutants has answers for it, the set does not have it"]) for name in strange]
+    return rows
+
+
+def selftest(word: str | None = None, seeds: int = SEEDS, root: Path | None = None) -> None:
+    """Try every set, or one, and print a table; the last line has the totals.
+
+    Raises:
+        UserError: something is wrong; each fault is named with exercise, answer, seed and hint.
+    """
+    import torch
+
+    if word is not None and word not in INDEX:
+        raise unknown("exercise set", word, INDEX)
+    root = root or build.checkout()
+    torch.set_num_threads(1)
+    words = [word] if word else list(INDEX)
+    print(f"{'exercise':34}{'right':>6}{'mutants':>9}{'gradings':>10}{'ms/check':>10}")
+    rows: list[Row] = []
+    start = time.monotonic()
+    for each in words:
+        for row in try_set(each, root, seeds):
+            rows.append(row)
+            state = "" if not row.faults else f"   {len(row.faults)} faults"
+            print(f"{row.name:34}{row.right:6}{row.wrong:9}{len(row.times):10,}{row.median:10.1f}{state}", flush=True)
+    faults = [f"{row.name}: {fault}" for row in rows for fault in row.faults]
+    for fault in faults:
+        print(fault)
+    right, wrong = sum(row.right for row in rows), sum(row.wrong for row in rows)
+    gradings = sum(len(row.times) for row in rows)
+    said = "right answers accepted, " if not faults else "right answers, "
+    told = "mutants refused, each with its own hint" if not faults else "mutants"
+    print(
+        f"{len(rows)} exercises in {len(words)} sets: {right} {said}{wrong} {told}; "
+        f"{gradings:,} gradings, {len(faults)} faults, {time.monotonic() - start:.0f} s"
+    )
+    if faults:
+        raise UserError(f"The self-test found {len(faults)} faults.")

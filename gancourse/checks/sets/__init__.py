@@ -1,0 +1,8 @@
+"""The exercise sets, one module each. This index loads no torch, so that the sets are listed at once."""
+
+from __future__ import annotations
+
+#: Set word (also the module's name) → chapter (also the notebook's name) and title.
+INDEX: dict[str, tuple[str, str]] = {
+    "game": ("01_two_players", "Two players, one game"),
+}

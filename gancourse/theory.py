@@ -348,13 +348,13 @@ def js(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
 
 
 def total_variation(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
-    """Return TV(p, q) = ½ ∫ |p - q| dx, from 0 to 1."""
+    """Return TV(p, q) = half the integral of abs(p - q), from 0 to 1."""
     a, b = _pair(p, q, grid)
     return _total((a - b).abs() / 2, grid)
 
 
 def wasserstein1(p: Any, q: Any, grid: Grid | None = None, points: Values | None = None) -> Estimate:
-    """Return W₁(p, q) = ∫ |F_p - F_q| dx, in the units of x (true on the line only).
+    """Return W₁(p, q), the integral of abs(F_p - F_q), in the units of x (true on the line only).
 
     Args:
         p, q: laws with a formula, with a grid; or probability vectors (K,), with `points`.

@@ -18,6 +18,7 @@ from torch import Tensor
 from gancourse.errors import UserError, unknown
 
 LOG_2 = math.log(2.0)
+EPSILON = torch.finfo(torch.float64).eps
 MASS_TOLERANCE = 1e-3
 """How far the integral of a density over its grid may be from 1."""
 Values = Tensor | Sequence[float]
@@ -25,9 +26,10 @@ Values = Tensor | Sequence[float]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A computed number and its error: of the quadrature (a bound found by halving the grid), or one standard error.
+    """A computed number and its error.
 
-    ``float(e)`` is the number; ``f"{e:.4f}"`` formats number and error.
+    For an integral: how far the rule on every other point is off, rounding, and what may lie outside the grid. For a
+    Monte Carlo mean: one standard error. ``float(e)`` is the number; ``f"{e:.4f}"`` formats number and error.
     """
 
     value: float
@@ -179,7 +181,8 @@ class Grid:
     weights: Tensor
 
     def integrate(self, values: Tensor) -> Estimate:
-        """Return ∫ h dx for h given on the grid, (n,). The error: the same rule on every other point differs so much.
+        """Return ∫ h dx for h given on the grid, (n,). The error: what the same rule gives on every other point, and
+        rounding. What lies outside the grid is not in it.
 
         Raises:
             UserError: `values` has another length, or NaN in it.
@@ -190,9 +193,18 @@ class Grid:
         if torch.isinf(h).any():
             return Estimate(float(h[torch.isinf(h)].sum()), 0.0)
         fine = float((self.weights * h).sum())
-        step = float(self.x[1] - self.x[0])
-        coarse = float((_simpson((len(h) + 1) // 2, 2 * step) * h[::2]).sum())
-        return Estimate(fine, abs(fine - coarse))
+        coarse = float((_simpson((len(h) + 1) // 2, 2 * self.step) * h[::2]).sum())
+        return Estimate(fine, abs(fine - coarse) + EPSILON * float((self.weights * h.abs()).sum()))
+
+    @property
+    def step(self) -> float:
+        """The distance of two neighbouring points."""
+        return float(self.x[-1] - self.x[0]) / (len(self.x) - 1)
+
+    def wider(self) -> Grid:
+        """Return the grid with the same step that is three times as wide, to see what lies outside this one."""
+        low, high = float(self.x[0]), float(self.x[-1])
+        return line(2 * low - high, 2 * high - low, 3 * len(self.x) - 2)
 
 
 def line(low: float, high: float, n: int = 4001) -> Grid:
@@ -263,10 +275,21 @@ def _pair(p: Any, q: Any, grid: Grid | None) -> tuple[Tensor, Tensor]:
     return found[0], found[1]
 
 
-def _total(values: Tensor, grid: Grid | None) -> Estimate:
-    if grid is not None:
-        return grid.integrate(values)
-    return Estimate(float(values.sum()), len(values) * 2.3e-16 * float(values[values.isfinite()].abs().sum()))
+def _total(values: Tensor, p: Tensor, q: Tensor, grid: Grid | None, worst: float | None = None) -> Estimate:
+    """Integrate, or sum when there is no grid. The mass that the grid cuts off counts as error.
+
+    `worst` bounds |values| / (p + q) everywhere. Where there is no bound, it is twice the largest on the grid.
+    """
+    if grid is None:
+        finite = values[values.isfinite()].abs()
+        return Estimate(float(values.sum()), len(values) * EPSILON * float(finite.sum()))
+    found = grid.integrate(values)
+    if not math.isfinite(found.value):
+        return found
+    if worst is None:
+        worst = 2 * float((values.abs() / (p + q).clamp_min(1e-300)).max())
+    outside = sum(abs(float(grid.integrate(law)) - 1) for law in (p, q))
+    return Estimate(found.value, found.error + worst * outside)
 
 
 # ------------------------------------------------------------------------------------------------------- the game
@@ -315,14 +338,14 @@ def value(p: Any, q: Any, d: Values, grid: Grid | None = None) -> Estimate:
     real = torch.where((answers == 0) & (a < 1e-15 * b), torch.xlogy(a, a) - torch.xlogy(a, b), torch.xlogy(a, answers))
     wrong = torch.special.xlog1py(b, -answers)
     fake = torch.where((answers == 1) & (b < 1e-15 * a), torch.xlogy(b, b) - torch.xlogy(b, a), wrong)
-    return _total(real + fake, grid)
+    return _total(real + fake, a, b, grid)
 
 
 def criterion(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
     """Return C(G) = max_D V(D, G) = V(D*, G), Goodfellow et al. 2014, equation 4; from -log 4 to 0."""
     a, b = _pair(p, q, grid)
     both = a + b
-    return _total(torch.xlogy(a, a) + torch.xlogy(b, b) - torch.xlogy(both, both), grid)
+    return _total(torch.xlogy(a, a) + torch.xlogy(b, b) - torch.xlogy(both, both), a, b, grid, worst=LOG_2)
 
 
 def kl(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
@@ -336,7 +359,7 @@ def kl(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
         terms = torch.where(a > 0, a * torch.where(a > 0, ratio, 0.0), 0.0)
     else:
         terms = torch.xlogy(a, a) - torch.xlogy(a, b)
-    return _total(terms, grid)
+    return _total(terms, a, b, grid)
 
 
 def js(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
@@ -344,13 +367,13 @@ def js(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
     a, b = _pair(p, q, grid)
     middle = (a + b) / 2
     terms = torch.xlogy(a, a) + torch.xlogy(b, b) - 2 * torch.xlogy(middle, middle)
-    return _total(terms / 2, grid)
+    return _total(terms / 2, a, b, grid, worst=LOG_2 / 2)
 
 
 def total_variation(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
     """Return TV(p, q) = half the integral of abs(p - q), from 0 to 1."""
     a, b = _pair(p, q, grid)
-    return _total((a - b).abs() / 2, grid)
+    return _total((a - b).abs() / 2, a, b, grid, worst=0.5)
 
 
 def wasserstein1(p: Any, q: Any, grid: Grid | None = None, points: Values | None = None) -> Estimate:
@@ -369,11 +392,13 @@ def wasserstein1(p: Any, q: Any, grid: Grid | None = None, points: Values | None
         if len(x) != len(a) or (x.diff() <= 0).any():
             raise UserError(f"Give {len(a)} increasing points, one per probability.")
         gaps = (a - b).cumsum(dim=0)[:-1].abs() * x.diff()
-        return Estimate(float(gaps.sum()), len(a) * 2.3e-16 * float(gaps.sum()))
+        return Estimate(float(gaps.sum()), len(a) * EPSILON * float(gaps.sum()))
     if grid is None or not (hasattr(p, "cdf") and hasattr(q, "cdf")):
         raise UserError("W1 needs two laws with a formula and a grid, or two probability vectors and points=….")
     _pair(p, q, grid)
-    return grid.integrate((p.cdf(grid.x) - q.cdf(grid.x)).abs())
+    wide = grid.wider()
+    found, more = (g.integrate((p.cdf(g.x) - q.cdf(g.x)).abs()) for g in (grid, wide))
+    return Estimate(found.value, found.error + abs(more.value - found.value))
 
 
 def push_forward(
@@ -422,20 +447,20 @@ def generator_gradient(
         raise unknown("loss", loss, ("nonsaturating", "minimax"))
     if grid is None:
         raise UserError("Pass grid=line(low, high), wide enough for the data and for the family.")
-    at = torch.tensor(float(theta), dtype=torch.float64, requires_grad=True)
-    log_p = p_data.log_density(grid.x)
-    moving = family(at).log_density(grid.x)
-    _pair(p_data, moving.detach().exp(), grid)
-    rival = moving.detach() if frozen else moving
-    both = torch.logaddexp(log_p, rival)
-    integrand = (moving.exp() * (both - log_p if loss == "nonsaturating" else rival - both)).where(moving > -700, 0.0)
-    # d/dθ of a sum of weights · values, once on all points and once on every other one
-    fine, coarse = grid.weights, torch.zeros_like(grid.weights)
-    coarse[::2] = _simpson((len(coarse) + 1) // 2, 2 * float(grid.x[1] - grid.x[0]))
-    slopes = [
-        float(torch.autograd.grad((weights * integrand).sum(), at, retain_graph=True)[0]) for weights in (fine, coarse)
-    ]
-    return Estimate(slopes[0], abs(slopes[0] - slopes[1]))
+
+    def slope(x: Tensor, step: float) -> float:
+        at = torch.tensor(float(theta), dtype=torch.float64, requires_grad=True)
+        log_p, moving = p_data.log_density(x), family(at).log_density(x)
+        rival = moving.detach() if frozen else moving  # p_g as D* = p / (p + rival) sees it
+        both = torch.logaddexp(log_p, rival)
+        log_loss = both - log_p if loss == "nonsaturating" else rival - both
+        integrand = (moving.exp() * log_loss).where(moving > -700, 0.0)
+        return float(torch.autograd.grad((_simpson(len(x), step) * integrand).sum(), at)[0])
+
+    _pair(p_data, family(torch.tensor(float(theta), dtype=torch.float64)), grid)
+    found = slope(grid.x, grid.step)
+    errors = [found - slope(grid.x[::2], 2 * grid.step), found - slope(grid.wider().x, grid.step)]
+    return Estimate(found, sum(map(abs, errors)))
 
 
 def alternating(

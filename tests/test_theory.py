@@ -87,6 +87,28 @@ def test_estimates_print_number_and_error() -> None:
     assert float(estimate) == 0.27537268 and str(estimate).startswith("0.275373 ±")
 
 
+@pytest.mark.parametrize("reach", [3.6, 4.0, 5.0, 9.0])
+def test_the_error_knows_what_the_grid_cuts_off(reach: float) -> None:
+    narrow, near = theory.line(-reach, reach), Gaussian(0.3, 1.0)
+    exact = {
+        theory.kl: 0.3**2 / 2,
+        theory.total_variation: 2 * stats.norm.cdf(0.15) - 1,
+        theory.wasserstein1: 0.3,
+        theory.js: float(theory.js(N01, near, GRID)),
+        theory.criterion: float(theory.criterion(N01, near, GRID)),
+    }
+    for function, value in exact.items():
+        found = function(N01, near, narrow)
+        assert abs(float(found) - value) <= found.error + 1e-14, function.__name__
+        assert found.error < 0.01
+    p, q = N01.density(narrow.x), near.density(narrow.x)
+    found = theory.value(p, q, theory.optimal_discriminator(p, q), narrow)
+    assert abs(float(found) - exact[theory.criterion]) <= found.error + 1e-14
+    for frozen in (True, False):
+        slopes = [theory.generator_gradient(N01, family, 0.3, frozen=frozen, grid=g) for g in (narrow, GRID)]
+        assert abs(float(slopes[0]) - float(slopes[1])) <= slopes[0].error + 1e-14
+
+
 # ------------------------------------------------------------------------------- chapter 3: value, D*, C(G)
 
 
@@ -99,6 +121,13 @@ def test_push_forward_needs_no_inverse() -> None:  # (3.1), errata M-06
     assert abs(float(found) - exact) < 4 * found.error < 0.003
     with pytest.raises(UserError, match="n ≥ 2"):
         theory.push_forward(torch.log1p, torch.exp, N01.sample, n=1)
+
+
+def test_change_of_variables() -> None:  # (3.2): x = exp z, and scipy's law of it
+    grid = theory.line(1e-9, 400, 200_001)
+    density = N01.density(grid.x.log()) / grid.x
+    torch.testing.assert_close(density[1:], torch.from_numpy(stats.lognorm(1).pdf(grid.x[1:].numpy())))
+    assert float(grid.integrate(density)) == pytest.approx(1, abs=1e-7)
 
 
 def test_value_is_what_samples_give() -> None:  # (3.3)
@@ -172,6 +201,26 @@ def test_value_without_logs_is_one_plus_total_variation() -> None:  # (3.13), er
     hard = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
     best = float((hard * p + (1 - hard) * q).sum(dim=1).max())
     assert best == pytest.approx(1.6) and best == pytest.approx(1 + float(theory.total_variation(p, q)))
+
+
+def test_the_joint_nonsaturating_value_has_no_maximum() -> None:  # (3.14), errata M-22
+    p, q = random_laws(2)
+    tv = float(theory.total_variation(p, q))
+    for t in (1e2, 1e4, 1e6):
+        D = torch.where(q > p, torch.tensor(-t, dtype=torch.float64), torch.tensor(0.0, dtype=torch.float64))
+        joint = float(((p - q) * torch.nn.functional.logsigmoid(D)).sum())
+        assert joint == pytest.approx(t * tv - LOG_2 * tv, abs=1e-6 * t)
+        assert float(theory.value(p, q, D.sigmoid())) <= 0
+
+
+def test_matched_moments_content_a_quadratic_discriminator() -> None:  # (3.17)
+    data = Mixture((0.5, 0.5), (-1.5, 1.5), (0.6, 0.6))
+    matched = Gaussian(0.0, math.sqrt(1.5**2 + 0.6**2))
+    for seed in range(20):
+        w = torch.randn(3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) / 10
+        logit = w[0] + w[1] * GRID.x + w[2] * GRID.x**2
+        assert float(theory.value(data, matched, logit.sigmoid(), GRID)) < -LOG_4
+    assert float(theory.criterion(data, matched, GRID)) > -LOG_4 + 0.1
 
 
 def test_a_hard_decision_is_worth_minus_infinity() -> None:

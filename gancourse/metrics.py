@@ -1,16 +1,21 @@
-"""How good are the samples? Modes of 2-D mixtures, a Fréchet distance and label shares for digits.
+"""How good are the samples? Modes of 2-D mixtures, distances between samples, and what digits look like.
 
-A figure means something only beside its protocol: every report carries the number of samples, and digits'
-reports carry the figures that frame them (real against real, and uniform noise against real).
+Distances and shares are taken between *features*: points of the plane as they are, or what a fixed network (a
+judge) says about pictures. A figure means something only beside its protocol: every report carries the number
+of samples and the features it was made with, and :func:`compare` refuses two reports whose protocols differ.
+Digits' reports carry the figures that frame them too (real against real, and uniform noise against real).
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
+import importlib.metadata
 import math
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +33,8 @@ Array = Tensor | np.ndarray
 STATISTICS = judges.WEIGHTS / "digit-statistics.safetensors"
 CLASS_SHARE = 0.01
 """A class counts as present when at least this share of the samples is labelled with it."""
+CELLS = 10_000_000
+"""So many entries of a table of distances or kernel values are held in memory at a time (80 MB)."""
 
 # ----------------------------------------------------------------------------------------------- 2-D mixtures
 
@@ -137,6 +144,268 @@ def _finite(value: Array, what: str, shape: str, ndim: int, width: int | None = 
     return x
 
 
+# --------------------------------------------------------------------------------------- distances of samples
+
+
+def feature_frechet(x: Array, y: Array) -> float:
+    """Return the squared Fréchet distance of the Gaussians fitted to two samples: the FID's last step.
+
+    Heusel et al. 2017, eq. 6 (arXiv:1706.08500); covariances are divided by N - 1. For finite samples the
+    estimate is too large on average, by about a constant over N that depends on the generator too (Chong &
+    Forsyth 2020, arXiv:1911.07023): compare at one N only, and a large one.
+
+    Args:
+        x, y: float (N, F) and (M, F), features of real and of generated pictures, in any order.
+
+    Raises:
+        UserError: integers, NaN, other shapes, different widths, or fewer than two rows.
+    """
+    a, b = _samples(x, y)
+    for sample, name in ((a, "first"), (b, "second")):
+        if len(sample) <= sample.shape[1]:
+            warnings.warn(
+                f"Fréchet distance: the {name} sample has {len(sample)} rows for {sample.shape[1]} features. Its "
+                "covariance is singular and the distance far too large; take more samples, or use kid.",
+                stacklevel=2,
+            )
+    cov_a, cov_b = (torch.cov(sample.T).reshape(2 * [sample.shape[1]]) for sample in (a, b))  # (F, F) if F is 1 too
+    return frechet_distance(a.mean(dim=0), cov_a, b.mean(dim=0), cov_b)
+
+
+class Estimate(NamedTuple):
+    """A mean over repeats and the standard deviation of a single repeat (NaN where there is only one)."""
+
+    mean: float
+    std: float
+
+
+def kid(x: Array, y: Array, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> Estimate:
+    """Return the kernel Inception distance of two samples: MMD² with a cubic kernel, mean over random subsets.
+
+    Bińkowski et al. 2018 (arXiv:1801.01401), section 4: k(x, y) = (x·y / F + 1)³, unbiased estimator on each
+    subset. The expectation does not depend on the subset's size; near equality single values are negative as
+    often as positive. Subsets overlap, so `std` is the spread of one subset and not the error of the mean.
+
+    Args:
+        x, y: float (N, F) and (M, F).
+        subsets, subset_size: how many subsets, and the rows of each sample in one, drawn without replacement.
+        seed: of the draw.
+
+    Raises:
+        UserError: as in :func:`feature_frechet`, or a subset larger than a sample.
+    """
+    a, b = _samples(x, y)
+    smaller = min(len(a), len(b))
+    if subsets < 1 or not 2 <= subset_size <= smaller:
+        raise UserError(
+            f"Expected at least 1 subset of 2 to {smaller} rows, got {subsets} of {subset_size}; the smaller "
+            f"sample has {smaller} rows. Pass subset_size=…, or use kid_full, which takes all rows."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    pick = [torch.randperm(len(s), generator=generator)[:subset_size] for _ in range(subsets) for s in (a, b)]
+    values = torch.tensor([_mmd2(a[i], b[j]) for i, j in zip(pick[::2], pick[1::2], strict=True)]).double()
+    return Estimate(float(values.mean()), float(values.std(correction=0)) if subsets > 1 else math.nan)
+
+
+def kid_full(x: Array, y: Array) -> float:
+    """Return the same unbiased MMD² as :func:`kid`, once, from all rows: work grows with (N + M)² F."""
+    return _mmd2(*_samples(x, y))
+
+
+def _mmd2(x: Tensor, y: Tensor) -> float:
+    """Unbiased MMD²: Gretton et al. 2012, eq. 3, with the kernel of Bińkowski et al. 2018."""
+
+    def total(a: Tensor, b: Tensor) -> float:
+        return sum(float(_cubic(rows, b).sum()) for rows in _parts(a, b))
+
+    n, m, width = len(x), len(y), x.shape[1]
+    same_x = total(x, x) - float((x.square().sum(dim=1) / width + 1).pow(3).sum())  # without the diagonal
+    same_y = total(y, y) - float((y.square().sum(dim=1) / width + 1).pow(3).sum())
+    return same_x / (n * (n - 1)) + same_y / (m * (m - 1)) - 2 * total(x, y) / (n * m)
+
+
+def _cubic(x: Tensor, y: Tensor) -> Tensor:
+    value = (x @ y.T / x.shape[1]).add_(1)
+    return value * value * value
+
+
+def precision_recall(real: Array, fake: Array, k: int = 3) -> tuple[float, float]:
+    """Return improved precision and recall, each 0 … 1.
+
+    Kynkäänniemi et al. 2019 (arXiv:1904.06991), eq. 1 and 2: around every real point lies a ball that reaches
+    to its k-th nearest other real point. Precision is the share of fakes inside at least one ball; recall is
+    the same with the roles exchanged. Both depend on N, M and k, and one far outlier makes one huge ball.
+
+    Args:
+        real, fake: float (N, F) and (M, F).
+        k: the paper uses 3.
+
+    Raises:
+        UserError: as in :func:`feature_frechet`, or k is not in 1 … N - 1 and M - 1.
+    """
+    a, b = _samples(real, fake, k)
+    precision = (_balls(a, b, k, closed=True)[0] > 0).double().mean()
+    recall = (_balls(b, a, k, closed=True)[0] > 0).double().mean()
+    return float(precision), float(recall)
+
+
+def density_coverage(real: Array, fake: Array, k: int = 5) -> tuple[float, float]:
+    """Return density (0 upwards, 1 on average for equal distributions) and coverage (0 … 1).
+
+    Naeem et al. 2020 (arXiv:2002.09797), as in their package prdc. Only real points get balls, as in
+    :func:`precision_recall`. Density is how many balls hold a fake on average, divided by k; coverage is the
+    share of balls that hold at least one fake. For equal distributions and M = N coverage is on average
+    1 - [(N - 1) … (N - k)] / [(2N - 1) … (2N - k)], see :func:`coverage_of_equals`.
+
+    Args:
+        real, fake: float (N, F) and (M, F).
+        k: the paper uses 5.
+
+    Raises:
+        UserError: as in :func:`precision_recall`; only the real sample needs more than k points.
+    """
+    a, b = _samples(real, fake, k, both=False)
+    holding, held = _balls(a, b, k, closed=False)
+    return float(holding.sum()) / (k * len(b)), float((held > 0).double().mean())
+
+
+def coverage_of_equals(n: int, m: int, k: int = 5) -> float:
+    """Return the expected coverage of `n` real points by `m` fakes of the same continuous distribution.
+
+    The product over j = 1 … k of (n - j) / (n + m - j) is the chance that the k nearest of the other n + m - 1
+    points are all real. Naeem et al. 2020 have it for n = m.
+    """
+    return 1 - math.prod((n - j) / (n + m - j) for j in range(1, k + 1))
+
+
+def _balls(centres: Tensor, points: Tensor, k: int, closed: bool) -> tuple[Tensor, Tensor]:
+    """Return how many balls hold each point (M,), and how many points each ball holds (N,).
+
+    A ball reaches from its centre to the k-th nearest other centre; `closed` balls hold their surface.
+    """
+    holding, held, empty = torch.zeros(len(points), dtype=torch.long), [], 0
+    for rows in _parts(centres, centres if len(centres) > len(points) else points):
+        radius = _distances(rows, centres).topk(k + 1, dim=1, largest=False).values[:, k:]  # the nearest is itself
+        distance = _distances(rows, points)
+        inside = distance <= radius if closed else distance < radius
+        holding += inside.sum(dim=0)
+        held.append(inside.sum(dim=1))
+        empty += int((radius == 0).sum())
+    if empty:
+        warnings.warn(
+            f"{empty} of {len(centres)} points have {k} or more exact copies: their balls are empty. Are pictures "
+            "repeated, or has the generator collapsed?",
+            stacklevel=3,
+        )
+    return holding, torch.cat(held)
+
+
+def _parts(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+    """Return x in parts of rows, so that a table of one part against y has at most `CELLS` entries."""
+    return x.split(max(1, CELLS // len(y)))
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    """Return Euclidean distances (N, M); what rounding leaves of a copy's distance, about 1e-8 ‖x‖, becomes 0."""
+    distance = torch.cdist(x, y)
+    return distance.masked_fill_(distance <= 1e-6 * x.norm(dim=1, keepdim=True), 0)
+
+
+def inception_score(probabilities: Array, splits: int = 1) -> Estimate:
+    """Return exp of the mutual information (in nats) between a sample's index and its label: 1 … C.
+
+    exp(mean over x of KL(p(y|x) ‖ p(y))), p(y) the mean of p(y|x): Salimans et al. 2016 (arXiv:1606.03498),
+    section 4. The exponential turns nats into an effective number of classes. No real picture enters. With
+    another judge than Inception v3 it is no published Inception Score, only the same formula.
+
+    Args:
+        probabilities: float (N, C), rows sum to 1.
+        splits: the sample is cut into so many equal parts in the order given (papers use 10); mean and
+            standard deviation over the parts.
+
+    Raises:
+        UserError: rows that are no probabilities, or more splits than rows.
+    """
+    p = _finite(probabilities, "probabilities", "(N, C)", ndim=2)
+    if (p < 0).any() or not torch.allclose(p.sum(dim=1), torch.ones(len(p), dtype=p.dtype), atol=1e-4):
+        raise UserError("Each row of probabilities must be non-negative and sum to 1; were logits passed?")
+    if not 1 <= splits <= len(p):
+        raise UserError(f"Expected 1 to {len(p)} splits for {len(p)} rows, got {splits}.")
+    scores = []
+    for part in p.tensor_split(splits):
+        marginal = part.mean(dim=0)
+        scores.append((torch.xlogy(part, part) - torch.xlogy(part, marginal)).sum(dim=1).mean().exp())
+    values = torch.stack(scores)
+    return Estimate(float(values.mean()), float(values.std(correction=0)) if splits > 1 else math.nan)
+
+
+class Neighbours(NamedTuple):
+    """The nearest real item of each of M fakes: Euclidean distances float64 (M,), indices int64 (M,)."""
+
+    distances: Tensor
+    indices: Tensor
+
+
+def nearest(real: Array, fake: Array) -> Neighbours:
+    """Return the real item nearest to each fake: the first look for memorised training data.
+
+    A distance of 0 is a copy. Otherwise a distance says little alone: set it beside the distances of held-out
+    real items to the same `real`. In pixels, a copy moved by one pixel is far away; features see it.
+
+    Args:
+        real, fake: features float (N, F) and (M, F); or images, both uint8 (N, H, W, C) or both float
+            (N, C, H, W) in [-1, 1]. Bytes are taken as x / 127.5 - 1, so that both kinds give one number.
+
+    Raises:
+        UserError: one of them uint8 and the other float, ranges that do not fit, NaN, or different shapes.
+    """
+    x, y = (torch.as_tensor(value).detach() for value in (real, fake))
+    if x.ndim == 4:
+        x, y = _flat_images(x, y)
+    a, b = _samples(x, y, at_least=1)
+    index = torch.cat([torch.cdist(rows, a).argmin(dim=1) for rows in _parts(b, a)])
+    return Neighbours((b - a[index]).norm(dim=1), index)  # exact: a copy is at 0, not at a rounding error
+
+
+def _flat_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    if x.dtype != y.dtype or x.shape[1:] != y.shape[1:]:
+        raise UserError(
+            f"Expected two batches of images of one type and size, got {x.dtype} {tuple(x.shape)} and {y.dtype} "
+            f"{tuple(y.shape)}. images.to_uint8 and images.to_float convert."
+        )
+    if x.dtype == torch.uint8:
+        x, y = pixels.to_float(x), pixels.to_float(y)
+    lows, highs = [float(v.min()) for v in (x, y)], [float(v.max()) for v in (x, y)]
+    if min(lows) < -1.001 or max(highs) > 1.001 or (min(lows) < -0.5 and max(lows) >= 0):
+        raise UserError(
+            f"Float images must lie in [-1, 1], both of them; got {lows[0]:.3g} to {highs[0]:.3g} and "
+            f"{lows[1]:.3g} to {highs[1]:.3g}. Images in [0, 1] become x * 2 - 1."
+        )
+    return x.flatten(1), y.flatten(1)
+
+
+def _samples(x: Array, y: Array, k: int | None = None, both: bool = True, at_least: int = 2) -> tuple[Tensor, Tensor]:
+    """Return two samples (N, F) and (M, F) in float64 after checking them; k neighbours must exist in them."""
+    a, b = (_finite(value, f"{name} sample", "(N, F)", ndim=2) for value, name in ((x, "first"), (y, "second")))
+    if a.shape[1] != b.shape[1]:
+        raise UserError(
+            f"The samples have {a.shape[1]} and {b.shape[1]} features. Make both with the same judge, at one size."
+        )
+    if min(len(a), len(b)) < at_least:
+        raise UserError(f"Expected at least {at_least} rows in each sample, got {len(a)} and {len(b)}.")
+    smallest = min(len(a), len(b)) if both else len(a)
+    if k is not None and not (isinstance(k, int) and 1 <= k < smallest):
+        raise UserError(f"Expected k from 1 to {smallest - 1}, one less than the points that have balls, got {k}.")
+    for sample, name in ((a, "first"), (b, "second")):
+        if len(sample) > 1 and (sample == sample[0]).all():
+            warnings.warn(
+                f"All {len(sample)} rows of the {name} sample are the same: constant images, or a generator that "
+                "has collapsed to one.",
+                stacklevel=3,
+            )
+    return a, b
+
+
 # ----------------------------------------------------------------------------------------------------- digits
 
 
@@ -148,11 +417,13 @@ class Judgement:
         features: float32 (N, 64), see :meth:`gancourse.systems.judges.DigitJudge.features`.
         labels: int64 (N,), the most likely digit.
         confidence: float32 (N,), its probability, 0.1 … 1.
+        probabilities: float32 (N, 10), of all digits, for :func:`inception_score`.
     """
 
     features: Tensor
     labels: Tensor
     confidence: Tensor
+    probabilities: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,15 +457,14 @@ def judge_digits(images: Array, device: str | torch.device | None = None, batch_
     margin = (x.shape[1] - 28) // 2
     where = torch.device(device) if device else runtime.device()
     judge = judges.load_judge(where)
-    features, labels, confidence = [], [], []
+    features, probabilities = [], []
     for part in x[:, margin : margin + 28, margin : margin + 28].split(batch_size):
         batch = pixels.to_float(part.to(where)).contiguous(memory_format=torch.channels_last)
         found = judge.features(batch)
-        best = judge.classify(found).softmax(dim=1).max(dim=1)
         features.append(found.cpu())
-        labels.append(best.indices.cpu())
-        confidence.append(best.values.cpu())
-    return Judgement(torch.cat(features), torch.cat(labels), torch.cat(confidence))
+        probabilities.append(judge.classify(found).softmax(dim=1).cpu())
+    confidence, labels = torch.cat(probabilities).max(dim=1)
+    return Judgement(torch.cat(features), labels, confidence, torch.cat(probabilities))
 
 
 def statistics(features: Tensor, labels: Tensor) -> Statistics:
@@ -316,3 +586,130 @@ def _share_equal(found: Tensor, asked: Array) -> float:
     if asked.shape != found.shape or torch.is_floating_point(asked):
         raise UserError(f"Expected one whole-number label per image, ({len(found)},), got {tuple(asked.shape)}.")
     return float((found == asked.cpu()).double().mean())
+
+
+# ------------------------------------------------------------------------------------------ reports to compare
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a fixed network says about N pictures, and which network it was.
+
+    Attributes:
+        values: float (N, F).
+        source: in words, such as ``"digit-judge 040139943d99"``; features of two sources never meet.
+    """
+
+    values: Tensor
+    source: str
+
+
+def digit_features(images: Array, device: str | torch.device | None = None) -> Features:
+    """Return the digit judge's features (N, 64) of uint8 digits, as :func:`judge_digits` takes them."""
+    return Features(judge_digits(images, device).features, digit_source())
+
+
+def digit_source() -> str:
+    """Return the name of the shipped judge's features, with the first 12 digits of its sha256."""
+    return f"digit-judge {judges.judge_card()['sha256'][:12]}"
+
+
+def inception_features(images: Array, device: str | torch.device | None = None, batch_size: int = 50) -> Features:
+    """Return Inception-v3 features (N, 2048) of uint8 images (N, H, W, C), C being 1 or 3.
+
+    Network, weights and resizing are torchmetrics' (``FrechetInceptionDistance(feature=2048)``), whose version
+    is part of the source: other programs resize otherwise, and their figures differ. Needs the packages
+    torchmetrics and torch-fidelity, and the network once, for 90 MB of weights. This path was tested with a
+    small stand-in for the network only; no figure of the course comes from it.
+
+    Raises:
+        UserError: images of another type or shape, or the network is not to be had.
+    """
+    x = torch.as_tensor(images)
+    if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[3] not in (1, 3) or len(x) == 0:
+        raise UserError(
+            f"Expected uint8 images (N, H, W, C) with C = 1 or 3, got {x.dtype} {tuple(x.shape)}. "
+            "Float images (N, C, H, W) in [-1, 1] go through images.to_uint8 first."
+        )
+    where = torch.device(device) if device else runtime.device()
+    network, source = _inception(where)
+    with torch.no_grad():
+        parts = [
+            network(part.permute(0, 3, 1, 2).expand(-1, 3, -1, -1).to(where)).cpu() for part in x.split(batch_size)
+        ]
+    return Features(torch.cat(parts), source)
+
+
+def _inception(where: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+    """Return torchmetrics' Inception network, uint8 (N, 3, H, W) → float (N, 2048), and its name."""
+    try:
+        fid = importlib.import_module("torchmetrics.image.fid")
+        network = fid.FrechetInceptionDistance(feature=2048).inception.to(where).eval()
+    except (ImportError, OSError) as error:  # without torch-fidelity torchmetrics raises an ImportError too
+        raise UserError(
+            f"Inception's features cannot be had here ({type(error).__name__}: {error}). They need "
+            "pip install torchmetrics torch-fidelity, and a connection for the weights."
+        ) from None
+    return network, f"inception-v3 (torchmetrics {importlib.metadata.version('torchmetrics')})"
+
+
+def feature_report(real: Features, fake: Features, *, subset_size: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """Measure generated pictures against real ones in the same features, with every distance of this module.
+
+    Returns:
+        A dictionary with the keys
+
+        - ``features``, ``n_real``, ``n_fake``, ``subset_size``: the protocol; k is 3 and 5 as in the papers.
+        - ``frechet``: :func:`feature_frechet`; an FID where the features are Inception's.
+        - ``kid``, ``kid_std``: :func:`kid`, 100 subsets.
+        - ``precision``, ``recall``, ``density``, ``coverage``.
+
+    Raises:
+        UserError: features of two sources, or what the single measures refuse.
+    """
+    if real.source != fake.source:
+        raise UserError(
+            f"The real features are from {real.source!r}, the fake ones from {fake.source!r}: make both anew."
+        )
+    distance = kid(real.values, fake.values, subset_size=subset_size, seed=seed)
+    precision, recall = precision_recall(real.values, fake.values)
+    density, coverage = density_coverage(real.values, fake.values)
+    return {
+        "features": real.source,
+        "n_real": len(real.values),
+        "n_fake": len(fake.values),
+        "subset_size": subset_size,
+        "frechet": feature_frechet(real.values, fake.values),
+        "kid": distance.mean,
+        "kid_std": distance.std,
+        "precision": precision,
+        "recall": recall,
+        "density": density,
+        "coverage": coverage,
+    }
+
+
+PROTOCOL = ("features", "judge", "data", "reference", "n", "n_real", "n_fake", "subset_size")
+"""The keys of a report that must agree before its figures may be compared."""
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
+    """Return second less first for each figure that two reports share, if their protocols are the same.
+
+    Args:
+        first, second: from :func:`feature_report`, or both from :func:`digit_report`.
+
+    Raises:
+        UserError: features, sample counts or the reference differ, or one report does not name its features.
+    """
+    for name, report in (("first", first), ("second", second)):
+        if not (report.get("features") or report.get("judge")):
+            raise UserError(f"The {name} report does not say which features it was made with: measure again.")
+    for key in PROTOCOL:
+        if first.get(key) != second.get(key):
+            raise UserError(
+                f"These reports do not compare: {key} is {first.get(key)!r} in the first and {second.get(key)!r} in "
+                "the second. Measure both in one way."
+            )
+    figures = [key for key, value in first.items() if key not in PROTOCOL and isinstance(value, float)]
+    return {key: second[key] - first[key] for key in figures if isinstance(second.get(key), float)}

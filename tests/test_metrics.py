@@ -285,3 +285,247 @@ def test_wrong_images_and_options_are_refused(test_set):
         metrics.digit_report(images, reference="trian")
     with pytest.raises(UserError, match="one whole-number label per image"):
         metrics.digit_report(images, test_set.labels[:5])
+
+
+# --------------------------------------------------------------------------------------- distances of samples
+
+
+def normal(n, size=8, seed=0, shift=0.0):
+    return shift + torch.randn(n, size, generator=generator(seed), dtype=torch.float64)
+
+
+def test_the_fitted_distance_reaches_the_closed_form():
+    (m1, c1), (m2, c2) = gaussian(4, 0), gaussian(4, 1)
+    x, y = (normal(50_000, 4, s) @ torch.linalg.cholesky(c).T + m for s, m, c in ((2, m1, c1), (3, m2, c2)))
+    expected = metrics.frechet_distance(m1, c1, m2, c2)
+    assert metrics.feature_frechet(x, y) == pytest.approx(expected, rel=0.01)
+
+
+def test_the_fitted_distance_of_equals_falls_like_one_over_n():
+    found = {
+        n: sum(metrics.feature_frechet(normal(n, 1, s), normal(n, 1, s + 50)) for s in range(50)) for n in (40, 4000)
+    }
+    assert found[40] / found[4000] == pytest.approx(100, rel=0.4)
+    assert found[4000] / 50 == pytest.approx(2 * 1.5 / 4000, rel=0.4)  # 3/2 of a variance for each sample
+
+
+def test_too_few_rows_are_named_by_the_fitted_distance():
+    with pytest.warns(UserWarning, match="the second sample has 8 rows for 8 features"):
+        metrics.feature_frechet(normal(100), normal(8, seed=1))
+
+
+def test_kid_by_hand_and_of_equals():
+    x, y = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [1.0], [3.0]])
+    cube = lambda a, b: (a * b + 1) ** 3  # noqa: E731
+    expected = cube(1, 2) + (cube(0, 1) + cube(0, 3) + cube(1, 3)) / 3
+    expected -= 2 * sum(cube(a, b) for a in (1, 2) for b in (0, 1, 3)) / 6
+    assert metrics.kid_full(x, y) == pytest.approx(expected)
+    values = torch.tensor([metrics.kid_full(normal(200, seed=s), normal(200, seed=s + 100)) for s in range(100)])
+    assert abs(values.mean()) < 3 * values.std() / 10
+    assert (values < 0).sum() > 20
+    assert metrics.kid_full(normal(200), normal(200, seed=1, shift=0.5)) > 5 * values.std()
+
+
+def test_kid_subsets_are_seeded_and_average_to_the_whole():
+    x, y = normal(600), normal(500, seed=1, shift=0.3)
+    first = metrics.kid(x, y, subsets=200, subset_size=100, seed=4)
+    assert first == metrics.kid(x, y, subsets=200, subset_size=100, seed=4)
+    assert first.mean == pytest.approx(metrics.kid_full(x, y), rel=0.1)
+    assert math.isnan(metrics.kid(x, y, subsets=1, subset_size=100).std)
+
+
+def test_precision_and_recall_by_hand():
+    real = torch.tensor([[0.0], [1.0], [2.0], [10.0]])  # balls for k = 1: radii 1, 1, 1, 8
+    fake = torch.tensor([[-1.0], [2.5], [-1.5], [19.0]])  # radii 0.5, 3.5, 0.5, 16.5
+    assert metrics.precision_recall(real, fake, k=1) == (0.5, 1.0)  # -1 on a surface, 2.5; all in 19's ball
+    density, coverage = metrics.density_coverage(real, fake, k=1)  # open balls: -1 is outside
+    assert (density, coverage) == (0.5, 0.5)  # 2.5 is in two balls
+
+
+def test_a_dropped_mode_costs_recall_and_blur_costs_precision():
+    ring = toy.ring()
+    real = ring.sample(800, generator(0))
+    half = real[real[:, 0] > 0.1] + 1e-3 * torch.randn(int((real[:, 0] > 0.1).sum()), 2, generator=generator(1))
+    blurred = ring.sample(800, generator(2)) + 0.1 * torch.randn(800, 2, generator=generator(3))
+    precision, recall = metrics.precision_recall(real, half)
+    assert precision > 0.9 and recall < 0.6
+    precision, recall = metrics.precision_recall(real, blurred)
+    assert precision < 0.5 and recall > 0.9
+
+
+def test_one_outlier_ruins_precision_and_not_density():
+    real, fake = normal(300, 2), normal(300, 2, seed=1, shift=8.0)
+    spoiled = torch.cat([real, torch.full((1, 2), 20.0, dtype=torch.float64)])
+    assert metrics.precision_recall(real, fake)[0] == 0.0
+    assert metrics.precision_recall(spoiled, fake)[0] > 0.9
+    assert metrics.density_coverage(spoiled, fake)[0] < 0.3
+
+
+def test_density_and_coverage_of_equal_distributions():
+    found = torch.tensor([metrics.density_coverage(normal(200, 3, s), normal(200, 3, s + 60)) for s in range(60)])
+    assert found[:, 0].mean() == pytest.approx(1.0, abs=0.03)
+    expected = 1 - math.prod(range(195, 200)) / math.prod(range(395, 400))
+    assert metrics.coverage_of_equals(200, 200) == pytest.approx(expected)
+    assert found[:, 1].mean() == pytest.approx(expected, abs=0.01)
+    fewer = [metrics.density_coverage(normal(200, 3, s), normal(80, 3, s + 60))[1] for s in range(60)]
+    assert sum(fewer) / 60 == pytest.approx(metrics.coverage_of_equals(200, 80), abs=0.02)
+    copies = normal(200, 3)
+    assert metrics.density_coverage(copies, copies.clone()) == (1.0, 1.0)
+
+
+def test_a_small_memory_gives_the_same(monkeypatch):
+    x, y = normal(90), normal(70, seed=1, shift=0.2)
+    measures = (metrics.precision_recall, metrics.density_coverage, metrics.nearest, metrics.kid_full)
+    expected = [measure(x, y) for measure in measures]
+    monkeypatch.setattr(metrics, "CELLS", 500)
+    found = [measure(x, y) for measure in measures]
+    assert found[:2] == expected[:2] and torch.equal(found[2].indices, expected[2].indices)
+    assert found[3] == pytest.approx(expected[3])
+
+
+def test_inception_score_closed_forms():
+    one_hot = torch.eye(10).repeat(7, 1)
+    assert metrics.inception_score(one_hot).mean == pytest.approx(10)
+    assert metrics.inception_score(torch.full((50, 10), 0.1)).mean == pytest.approx(1)
+    assert metrics.inception_score(one_hot[:1].repeat(50, 1)).mean == pytest.approx(1)
+    mixed = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
+    information = math.log(2) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)
+    assert metrics.inception_score(mixed).mean == pytest.approx(math.exp(information))
+    parts = metrics.inception_score(torch.cat([one_hot[:10], one_hot[:1].repeat(10, 1)]), splits=2)
+    assert (parts.mean, parts.std) == (pytest.approx(5.5), pytest.approx(4.5))
+    for wrong in (torch.randn(5, 3), torch.ones(5, 3), torch.ones(5, 3, dtype=torch.long), torch.ones(3) / 3):
+        with pytest.raises(UserError):
+            metrics.inception_score(wrong)
+    with pytest.raises(UserError, match="1 to 2 splits"):
+        metrics.inception_score(mixed, splits=3)
+
+
+def test_copies_are_found_in_pixels_and_in_features(test_set):
+    real, index = test_set.images[:300], torch.tensor([7, 250, 0])
+    noisy = (real[index].int() + 3).clamp(0, 255).to(torch.uint8)
+    found = metrics.nearest(real, torch.cat([real[index], noisy]))
+    assert found.indices.tolist() == index.tolist() * 2
+    assert found.distances[:3].tolist() == [0, 0, 0] and (found.distances[3:] > 0).all()
+    as_floats = metrics.nearest(images.to_float(real), images.to_float(noisy))
+    assert torch.allclose(as_floats.distances, found.distances[3:])
+    far = metrics.nearest(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 1.0]]))
+    assert (far.distances.tolist(), far.indices.tolist()) == ([1.0], [0])
+
+
+def test_images_of_two_kinds_are_refused(test_set):
+    real = test_set.images[:5]
+    floats = images.to_float(real)
+    for first, second, what in (
+        (real, floats, "one type"),
+        (floats, (floats + 1) / 2, r"\[0, 1\] become"),
+        (floats, (floats + 1) * 127.5, r"lie in \[-1, 1\]"),
+        (real, real[:, :20], "one type and size"),
+        (floats, floats * math.nan, "NaN"),
+        (real.flatten(1), real.flatten(1), "floats"),
+    ):
+        with pytest.raises(UserError, match=what):
+            metrics.nearest(first, second)
+
+
+MEASURES = (metrics.feature_frechet, metrics.kid_full, metrics.precision_recall, metrics.density_coverage)
+
+
+@pytest.mark.parametrize("measure", [*MEASURES, metrics.kid, metrics.nearest])
+def test_wrong_samples_are_refused(measure):
+    x = normal(20)
+    for first, second, what in (
+        (x, normal(20, 9), "8 and 9 features"),
+        (x, x * math.nan, "second sample must be finite"),
+        (x.long(), x, "first sample as floats"),
+        (x, x[:0], "second sample as floats"),
+        (x, x[0], "second sample as floats"),
+    ):
+        with pytest.raises(UserError, match=what):
+            measure(first, second)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.filterwarnings("ignore:.*empty")
+def test_constant_samples_are_named(measure):
+    with pytest.warns(UserWarning, match="All 20 rows of the second sample are the same"):
+        measure(normal(20), torch.ones(20, 8))
+    with pytest.raises(UserError, match="at least 2 rows"):
+        measure(normal(20), normal(1))
+
+
+def test_empty_balls_are_named():
+    repeated = normal(4).repeat(5, 1)
+    with pytest.warns(UserWarning, match="20 of 20 points have 3 or more exact copies"):
+        assert metrics.precision_recall(normal(20, seed=1), repeated)[1] == 0.0
+    with pytest.warns(UserWarning, match="20 of 20 points have 3 or more"):
+        assert metrics.precision_recall(repeated, repeated[:10])[0] == 1.0
+
+
+def test_k_and_subsets_beyond_the_sample_are_refused():
+    for measure in (metrics.precision_recall, metrics.density_coverage):
+        for k in (20, 0, -1, 1.5):
+            with pytest.raises(UserError, match="k from 1 to 19"):
+                measure(normal(20), normal(30, seed=1), k)
+    with pytest.raises(UserError, match="k from 1 to 3"):
+        metrics.precision_recall(normal(20), normal(4, seed=1), 4)
+    metrics.density_coverage(normal(20), normal(4, seed=1), 4)  # fakes have no balls here
+    with pytest.raises(UserError, match="20 rows, got 100 of 1000"):
+        metrics.kid(normal(20), normal(30, seed=1))
+
+
+# ------------------------------------------------------------------------------------------ reports to compare
+
+
+def test_a_report_says_what_it_was_made_with_and_compares(test_set):
+    real = metrics.digit_features(test_set.images[:300], "cpu")
+    fake = metrics.digit_features(metrics.uniform_noise(200), "cpu")
+    report = metrics.feature_report(real, fake, subset_size=100)
+    assert report["features"] == f"digit-judge {metrics.judges.judge_card()['sha256'][:12]}"
+    assert (report["n_real"], report["n_fake"]) == (300, 200)
+    assert report["precision"] == report["coverage"] == 0.0 and report["frechet"] > 1000
+    difference = metrics.compare(report, {**report, "recall": 0.75})
+    assert difference["recall"] == 0.75 - report["recall"] and difference["kid"] == 0
+    assert set(difference) == {"frechet", "kid", "kid_std", "precision", "recall", "density", "coverage"}
+
+
+def test_reports_of_two_protocols_do_not_compare(real):
+    ours = {"features": "digit-judge 040139943d99", "n_fake": 10, "frechet": 2.0}
+    with pytest.raises(UserError, match="features is 'digit-judge 040139943d99' in the first and 'inception-v3'"):
+        metrics.compare(ours, {**ours, "features": "inception-v3"})
+    with pytest.raises(UserError, match="n_fake is 10 in the first and 20"):
+        metrics.compare(ours, {**ours, "n_fake": 20})
+    with pytest.raises(UserError, match="second report does not say"):
+        metrics.compare(ours, {"n_fake": 10, "frechet": 2.0})
+    assert metrics.compare(real, {**real, "digit_fid": real["digit_fid"] + 1})["digit_fid"] == pytest.approx(1)
+    with pytest.raises(UserError, match="reference"):
+        metrics.compare(real, {**real, "reference": "train"})
+    two = [metrics.Features(normal(50), source) for source in ("inception-v3", "digit-judge 0")]
+    with pytest.raises(UserError, match="'inception-v3', the fake ones from 'digit-judge 0'"):
+        metrics.feature_report(*two)
+
+
+def test_inception_features_with_a_stand_in(monkeypatch):
+    seen = []
+
+    def network(x):
+        seen.append((x.dtype, tuple(x.shape)))
+        return x.float().mean(dim=(2, 3))
+
+    monkeypatch.setattr(metrics, "_inception", lambda where: (network, "a stand-in"))
+    grey = torch.randint(256, (7, 16, 16, 1), dtype=torch.uint8, generator=generator(0))
+    found = metrics.inception_features(grey, "cpu", batch_size=5)
+    assert seen == [(torch.uint8, (5, 3, 16, 16)), (torch.uint8, (2, 3, 16, 16))]
+    assert found.source == "a stand-in"
+    assert torch.allclose(found.values[:, 2], grey.float().mean(dim=(1, 2, 3)))
+    for wrong in (images.to_float(grey), grey.repeat(1, 1, 1, 2), grey[0], grey[:0]):
+        with pytest.raises(UserError, match="uint8 images"):
+            metrics.inception_features(wrong, "cpu")
+
+
+def test_inception_out_of_reach_is_named(monkeypatch):
+    def fail(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(metrics.importlib, "import_module", fail)
+    with pytest.raises(UserError, match="cannot be had here .*torch-fidelity"):
+        metrics.inception_features(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), "cpu")

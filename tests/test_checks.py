@@ -502,3 +502,10 @@ def test_the_selftest_prints_totals_last_and_fails_on_a_fault(monkeypatch, capsy
     assert "toy.square: mutant x, seed 0" in told[-2] and "1 faults" in told[-1]
     with pytest.raises(UserError, match="Did you mean 'toy'"):
         selftest.selftest("toi")
+
+
+def test_a_wrong_prediction_is_not_answered_with_the_right_number() -> None:
+    cases, judge = core.once(0), core.compare(0.6931, {}, tol=0.01, probe="value")
+    judged = judge(cases, core.run(0.25, cases, "value"))
+    assert not judged.ok and "0.25" in str(judged.hint)
+    assert "0.69" not in str(judged.hint) and "expected" not in str(judged.hint)

@@ -383,7 +383,10 @@ class Comparison:
             if got.detached and not want.detached and isinstance(got.output, (int, float)):
                 return "type", f"it returns a plain number, which carries no gradient; {_expected(want.output)}{place}"
             if found := differ(got.output, want.output, self.tol):
-                return found[0], found[1] + place
+                hint_id, told = found
+                if self.probe == "value" and hint_id == "value":  # the number asked for must not be told
+                    told = told.partition(", expected")[0] + ", and that is not it"
+                return hint_id, told + place
             if got.detached and not want.detached:
                 return "no-grad", f"the value is right, but the result carries no gradient: the graph is cut{place}"
             if got.detached != want.detached:

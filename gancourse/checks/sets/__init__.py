@@ -5,4 +5,6 @@ from __future__ import annotations
 #: Set word (also the module's name) → chapter (also the notebook's name) and title.
 INDEX: dict[str, tuple[str, str]] = {
     "game": ("01_two_players", "Two players, one game"),
+    "optimum": ("03_what_the_game_optimises", "What the game optimises"),
+    "failure": ("04_why_training_fails", "Why training fails"),
 }

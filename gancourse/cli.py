@@ -6,7 +6,6 @@ Nothing heavy is imported before a command needs it, so ``list`` and ``--help`` 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -99,7 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_exercises(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands of ``gancourse exercises``."""
-    grading: Any = importlib.import_module("gancourse.grading")
+    from gancourse import grading
+
     commands = parser.add_subparsers(dest="exercises", required=True, metavar="COMMAND", parser_class=Parser)
 
     def command(name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -125,9 +125,7 @@ def add_exercises(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder to write into")
     sub.add_argument("--only", metavar="NN", help="the set of one chapter, such as 02")
 
-    if hasattr(grading, "run"):
-        sub = command("grade", "grade a folder or a zip of submitted notebooks", grading.run)
-        grading.add_arguments(sub)
+    grading.add_arguments(command("grade", "grade a folder or a zip of submitted notebooks", grading.run))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,395 @@
+"""The command ``gancourse exercises grade``: it hands notebooks to workers and writes what comes back.
+
+This process loads no torch, reads no notebook and runs nothing of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gancourse
+from gancourse.checks.sets import INDEX
+from gancourse.errors import UserError, unknown
+from gancourse.grading import isolation, sandbox, tables
+from gancourse.grading.isolation import Limits
+from gancourse.grading.journal import Journal, write_whole
+from gancourse.grading.submissions import Found, Submission, collect
+from gancourse.grading.tables import Row, Task
+
+EVERY = 100
+"""The CSV is written each time that this many more submissions are graded, and at the end."""
+
+PATIENCE = 60.0
+"""Seconds beyond the limit of an answer after which a worker is taken to hang."""
+
+REFERENCES = "the references of the checks"
+
+MEANINGS = {
+    "user": "a user of their own",
+    "user namespace": "no rights outside, and no way to new ones",
+    "network": "no network",
+    "processes": "no sight of other processes",
+    "files": "a file system with nothing but Python, and an empty folder",
+}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Grade what the command line names."""
+    sandbox.needs_posix()
+    _check(arguments)
+    folder = arguments.submissions.is_dir()  # only a zip is unpacked
+    with contextlib.nullcontext("") if folder else tempfile.TemporaryDirectory(prefix="grading-") as scratch:
+        found = collect(arguments.submissions, Path(scratch), arguments.students)
+        _say_skipped(found)
+        if not found.submissions:
+            print(f"There is no notebook in {arguments.submissions}. Nothing is written.")
+            return
+        words = [arguments.set] if arguments.set else choose_sets(found)
+        settings = {"sets": words, "course": gancourse.__version__, "wall": arguments.wall, "memory": arguments.memory}
+        path = arguments.out.with_name(arguments.out.name + ".journal")
+        with Journal(path, settings, _seed(arguments.seed_file), arguments.restart) as journal:
+            Grading(arguments, found, words, journal).run()
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.set is not None and arguments.set not in INDEX:
+        raise unknown("exercise set", arguments.set, INDEX)
+    for name, value in (("--jobs", arguments.jobs), ("--wall", arguments.wall), ("--memory", arguments.memory)):
+        if value <= 0:
+            raise UserError(f"{name} {value}: more than 0 is needed.")
+    for option, folder in (("--out", arguments.out.parent), ("--feedback", arguments.feedback)):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise UserError(f"{option}: {folder} is not a folder.")
+    if arguments.out.is_dir():
+        raise UserError(f"--out {arguments.out} is a folder; a file such as {arguments.out / 'grades.csv'} is needed.")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _seed(path: Path | None) -> int | None:
+    """Return the seed that a file gives: any bytes will do, as long as nobody else knows them."""
+    if path is None:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"--seed-file {path} cannot be read: {error.strerror}.") from None
+    if not data.strip():
+        raise UserError(f"--seed-file {path} is empty. Put a line into it that nobody can guess.")
+    return int.from_bytes(hashlib.sha256(data.strip()).digest()[:4], "big") // 2
+
+
+def _say_skipped(found: Found) -> None:
+    for path, reason in found.skipped.items():
+        print(f"skipped: {path} ({reason})")
+
+
+def choose_sets(found: Found) -> list[str]:
+    """Return the sets that at least half of those notebooks name which name any.
+
+    Raises:
+        UserError: no notebook names one.
+    """
+    naming = [submission.words & set(INDEX) for submission in found.submissions]
+    count = Counter(word for words in naming for word in words)
+    half = sum(map(bool, naming)) / 2
+    words = [word for word in INDEX if count[word] and count[word] >= half]
+    if not words:
+        raise UserError(f"No notebook says which exercises it answers. Give --set, one of: {', '.join(INDEX)}.")
+    print(f"sets: {', '.join(words)}")
+    return words
+
+
+class Grading:
+    """One grading: workers, the journal, and the tables."""
+
+    def __init__(self, arguments: argparse.Namespace, found: Found, words: list[str], journal: Journal) -> None:
+        self.arguments, self.found, self.words, self.journal = arguments, found, words, journal
+        self.limits = Limits(wall=arguments.wall, cpu=int(arguments.wall) + 1, memory=arguments.memory * 2**20)
+        self.tasks: list[Task] = []
+        self.answers = 0
+        self.lock = threading.Lock()
+        self.problem: BaseException | None = None
+        self.assignment = arguments.assignment or f"Exercises {', '.join(words)}"
+
+    def run(self) -> None:
+        """Grade what is not graded yet, then write everything."""
+        todo = {s.digest: s for s in self.found.submissions if s.digest and s.digest not in self.journal.records}
+        done = len({s.digest for s in self.found.submissions if s.digest}) - len(todo)
+        if done:
+            print(f"{done} submissions are graded already; see {self.journal.path}")
+        if self.journal.damaged:
+            print(f"{self.journal.damaged} damaged lines of {self.journal.path} are left out")
+        users = self._users(min(self.arguments.jobs, max(1, len(todo))))
+        start = time.monotonic()
+        first = Worker(self._settings(users[0]))
+        try:
+            self.tasks = [Task(**each) for each in first.hello["exercises"]]
+            self._say_isolation(first.hello)
+            pending: queue.SimpleQueue[Submission] = queue.SimpleQueue()
+            for submission in todo.values():
+                pending.put(submission)
+            start = time.monotonic()
+            threads = [threading.Thread(target=self._serve, args=(pending, None, uid)) for uid in users[1:]]
+            for thread in threads:
+                thread.start()
+            self._serve(pending, first, users[0])
+            for thread in threads:
+                thread.join()
+        finally:
+            first.stop()
+        if self.problem is not None:
+            raise self.problem
+        seconds = time.monotonic() - start
+        self.write()
+        self.write_feedback()
+        self._say_result(len(todo), seconds)
+
+    def _users(self, jobs: int) -> list[int | None]:
+        if os.geteuid() != 0:
+            return [None] * jobs
+        users = isolation.free_users(jobs)
+        if len(users) < jobs:
+            raise UserError("You are root, and there is no free user to run answers as. Grade as an ordinary user.")
+        return list(users)
+
+    def _settings(self, uid: int | None) -> dict[str, Any]:
+        """Return what a worker is told. `paths` are those that no answer may reach."""
+        paths = {
+            "the CSV's folder": self.arguments.out.parent,
+            "the journal": self.journal.path,
+            "the submissions": self.arguments.submissions,
+            REFERENCES: Path(gancourse.__file__).parent / "checks" / "sets",
+        }
+        if self.arguments.seed_file:
+            paths["the seed file"] = self.arguments.seed_file
+        resolved = {name: str(path.resolve()) for name, path in paths.items()}
+        settings = {"uid": uid, "limits": asdict(self.limits), "words": self.words, "seed": self.journal.seed}
+        return settings | {"paths": resolved}
+
+    def _say_isolation(self, hello: dict[str, Any]) -> None:
+        """Say what keeps answers apart, as measured by a child, and refuse if it is not enough.
+
+        Raises:
+            UserError: answers run as root, or can reach the grader's files.
+        """
+        held = [name for name in MEANINGS if name in hello["in_force"]]
+        print("answers run with: " + ("; ".join(MEANINGS[name] for name in held) or "limits only"))
+        if missing := [name for name in MEANINGS if name not in held and name != "user"]:
+            print("this system does not give: " + "; ".join(MEANINGS[name] for name in missing))
+        seen = hello["seen"]
+        if seen["user"] == 0:
+            raise UserError("Answers would run as root. Grade as an ordinary user, or in the container.")
+        reached = sorted({*seen["readable"], *seen["writable"]} - {REFERENCES})
+        if reached and not self.arguments.weak_isolation:
+            raise UserError(
+                f"Here an answer can reach your files: {', '.join(reached)}. Another system or the container keeps "
+                "them apart; as root, taking the rights of others away (chmod -R go-rwx) does. "
+                "--weak-isolation grades anyway."
+            )
+        if reached:
+            print(f"WARNING: answers can reach {', '.join(reached)}; do not trust these points blindly")
+        if REFERENCES in seen["readable"]:
+            print(f"WARNING: answers can read {REFERENCES}; one that does gets its points")
+
+    def _serve(self, pending: queue.SimpleQueue[Submission], worker: Worker | None, uid: int | None) -> None:
+        """Grade until nothing is left or something is wrong with the grader itself."""
+        try:
+            while self.problem is None:
+                try:
+                    submission = pending.get_nowait()
+                except queue.Empty:
+                    return
+                worker = worker or Worker(self._settings(uid))
+                record = self._grade(worker, submission)
+                with self.lock:
+                    self.journal.add(record)
+                    self.answers += sum(each["hint_id"] != "missing" for each in record["exercises"].values())
+                    if len(self.journal.records) % EVERY == 0:
+                        self.write()
+                        print(f"{len(self.journal.records)} graded", flush=True)
+        except BaseException as error:
+            self.problem = error
+        finally:
+            if worker is not None:
+                worker.stop()
+
+    def _grade(self, worker: Worker, submission: Submission) -> dict[str, Any]:
+        """Return the record of one submission, whatever it does to the worker."""
+        exercises: dict[str, dict[str, Any]] = {}
+        faults: list[str] = []
+        unreadable = False
+        words = sorted(submission.words & set(self.words))
+        for _ in range(len(self.tasks) + 2):
+            request = {"file": str(submission.file), "skip": list(exercises), "words": words}
+            running = None
+            for reply in worker.ask(request, self.limits.wall * 2 + PATIENCE):
+                if "starts" in reply:
+                    running = reply["starts"]
+                elif "exercise" in reply:
+                    exercises[reply["exercise"]] = reply
+                    running = None
+                else:
+                    faults = reply.get("faults", faults)
+                    unreadable = unreadable or reply.get("unreadable", False)
+                    if reply.get("done"):
+                        return {
+                            "digest": submission.digest,
+                            "faults": faults,
+                            "unreadable": unreadable,
+                            "exercises": exercises,
+                        }
+            worker.restart()  # it hung or died: the exercise that it was at is lost, the others are not
+            if running is None:
+                faults, unreadable = ["reading it stopped the grader's reader"], True
+                break
+            hint = "judging what it sent back took too long, or stopped the judge"
+            lost = {"ok": False, "hint_id": "judge-error", "hint": hint, "notes": [], "text": "", "seconds": 0.0}
+            exercises[running] = {"exercise": running} | lost
+        return {"digest": submission.digest, "faults": faults, "unreadable": unreadable, "exercises": exercises}
+
+    # Writing -----------------------------------------------------------------------------------------
+
+    def rows(self) -> list[Row]:
+        """Return one row for each student who handed anything in."""
+        owners: dict[str, list[str]] = {}
+        for submission in self.found.submissions:
+            if submission.digest:
+                owners.setdefault(submission.digest, []).append(submission.path)
+        rows = []
+        for (number, student), submissions in self.found.students().items():
+            row = Row(student, number, [s.path for s in submissions])
+            for submission in submissions:
+                record = self.journal.records.get(submission.digest, {})
+                if submission.fault:
+                    record = {"faults": [submission.fault]}
+                elif not record:
+                    record = {"faults": ["not graded yet"]}
+                tables.combine(row, record, submission.path)
+                if others := [path for path in owners.get(submission.digest, []) if path != submission.path]:
+                    row.notes.append(f"the same file as {others[0]}")
+            if len(submissions) > 1:
+                row.notes.append(f"{len(submissions)} files; for each exercise a right answer in any of them counts")
+            rows.append(row)
+        return rows
+
+    def write(self) -> None:
+        """Write the CSV."""
+        write_whole(self.arguments.out, tables.table(self.rows(), self.tasks, self.arguments.format, self.assignment))
+
+    def write_feedback(self) -> None:
+        """Write a page for each student."""
+        if self.arguments.feedback is not None:
+            self.arguments.feedback.mkdir(parents=True, exist_ok=True)
+            for row in self.rows():
+                text = tables.feedback(row, self.tasks, self.assignment)
+                (self.arguments.feedback / tables.file_name(row)).write_text(text, encoding="utf-8")
+
+    def _say_result(self, graded: int, seconds: float) -> None:
+        rows = self.rows()
+        if graded:
+            rate = self.answers / max(seconds, 1e-9)
+            print(f"{graded} notebooks, {self.answers} answers in {seconds:.1f} s: {rate:.1f} answers a second")
+        faulty = sum(bool(row.faults) for row in rows)
+        twice = sum(len(row.files) > 1 for row in rows)
+        copied = sum(any("the same file" in note for note in row.notes) for row in rows)
+        print(f"{len(rows)} students in {self.arguments.out}: {faulty} with faults, {twice} with several files", end="")
+        print(f", {copied} with a file that another one has too" if copied else "")
+        if by_hand := [task.name for task in self.tasks if task.by_hand]:
+            print(f"by hand: {', '.join(by_hand)}")
+        if self.arguments.feedback is not None:
+            print(f"feedback in {self.arguments.feedback}")
+        if self.arguments.format != "plain" and any(not row.number for row in rows):
+            print(f"some students have no number in their files' names; {self.arguments.format} will ask who they are")
+
+
+class Worker:
+    """A comparing process; see `gancourse.grading.worker`."""
+
+    program: tuple[str, ...] = ("-m", "gancourse.grading.worker")
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.restart()
+
+    def restart(self) -> None:
+        """Start the process, anew if need be.
+
+        Raises:
+            UserError: it does not come up.
+        """
+        self.stop()
+        command = [sys.executable, *self.program]
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
+        }
+        self.process: subprocess.Popen[bytes] | None = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=environment | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+        )
+        self.unread = b""
+        self._send(self.settings)  # not as an argument: the seed is a secret, and arguments are for all to see
+        hello = self._line(sandbox.START_SECONDS * 2)
+        if hello is None:
+            self.stop()
+            raise UserError("The grader's own processes do not start; what they said is above.")
+        self.hello = hello
+
+    def ask(self, request: dict[str, Any], patience: float) -> Sequence[dict[str, Any]]:
+        """Return the replies to a request; the last one has ``done``, unless the worker hung or died."""
+        replies: list[dict[str, Any]] = []
+        self._send(request)
+        while reply := self._line(patience):
+            replies.append(reply)
+            if reply.get("done"):
+                break
+        return replies
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.process is not None and self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        except BrokenPipeError:
+            pass  # it has died; no reply will come
+
+    def _line(self, patience: float) -> dict[str, Any] | None:
+        """Return the next line, None if none comes."""
+        assert self.process is not None and self.process.stdout is not None
+        deadline = time.monotonic() + patience
+        while b"\n" not in self.unread:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            chunk = os.read(self.process.stdout.fileno(), 1 << 16) if ready else b""
+            if not chunk:
+                return None
+            self.unread += chunk
+        line, _, self.unread = self.unread.partition(b"\n")
+        return json.loads(line)
+
+    def stop(self) -> None:
+        """End the process; its sandbox ends with it."""
+        process = getattr(self, "process", None)
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+        self.process = None

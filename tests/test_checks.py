@@ -509,3 +509,10 @@ def test_a_wrong_prediction_is_not_answered_with_the_right_number() -> None:
     judged = judge(cases, core.run(0.25, cases, "value"))
     assert not judged.ok and "0.25" in str(judged.hint)
     assert "0.69" not in str(judged.hint) and "expected" not in str(judged.hint)
+
+
+def test_fewer_gradients_than_parameters_do_not_pass() -> None:
+    wanted = [torch.ones(2), torch.ones(3)]
+    assert core._differ_gradients([torch.ones(2), torch.ones(3)], wanted, 1e-4) is None
+    assert core._differ_gradients([], wanted, 1e-4) == "there is not one for each parameter"
+    assert core._differ_gradients(None, wanted, 1e-4) is not None

@@ -405,7 +405,9 @@ class Comparison:
 def _differ_gradients(a: Any, b: Any, tol: float) -> str | None:
     """Return None if two gradients agree; no gradient counts as one of zeros."""
     if isinstance(b, list):
-        pairs = zip(a if isinstance(a, list) else [None] * len(b), b, strict=False)
+        if isinstance(a, list) and len(a) != len(b):  # a process that is not trusted may send fewer
+            return "there is not one for each parameter"
+        pairs = zip(a if isinstance(a, list) else [None] * len(b), b, strict=True)
         return next((text for x, y in pairs if (text := _differ_gradients(x, y, tol))), None)
     if a is None or b is None:
         other = b if a is None else a

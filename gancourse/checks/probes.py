@@ -288,6 +288,19 @@ def build_mlp(arguments: Sequence[Any], sizes: list[int], activation: str = "tan
     return nn.Sequential(*layers[:-1])
 
 
+def build_normed_mlp(arguments: Sequence[Any], sizes: list[int], seed: int = 0, training: bool = True) -> nn.Module:
+    """Return a network with a BatchNorm in each hidden layer that has seen data; it is in train mode, or in eval."""
+    generator = torch.Generator().manual_seed(seed)
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        norm = nn.BatchNorm1d(outputs)
+        norm.running_mean = 0.5 * torch.randn(outputs, generator=generator)
+        norm.running_var = 0.5 + torch.rand(outputs, generator=generator)
+        norm.num_batches_tracked = torch.tensor(100 + seed % 50)
+        layers += [build_linear((), *_weights(outputs, inputs, generator)), norm, nn.Tanh()]
+    return nn.Sequential(*layers[:-2]).train(training)
+
+
 def _weights(outputs: int, inputs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     weight = torch.randn(outputs, inputs, generator=generator) / math.sqrt(inputs)
     return weight, 0.3 * torch.randn(outputs, generator=generator)
@@ -296,7 +309,7 @@ def _weights(outputs: int, inputs: int, generator: torch.Generator) -> tuple[Ten
 def build_linear(arguments: Sequence[Any], weight: Any, bias: Any = None) -> nn.Linear:
     """Return the linear layer with these weights (outputs, inputs)."""
     weight = torch.as_tensor(weight, dtype=torch.float32)
-    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)  # skip_init takes a hundred times longer
     with torch.no_grad():
         layer.weight.copy_(weight)
         if bias is not None:
@@ -320,9 +333,10 @@ def build_mixture(arguments: Sequence[Any], means: Any, stds: Any, weights: Any)
     return density
 
 
-#: Spec kind → function (the arguments built so far, **options) → the argument. New ones go here, not into a set.
+#: Spec kind → function of the arguments built so far and the options → the argument. New ones go here, not into a set.
 BUILDERS: dict[str, Callable[..., Any]] = {
     "mlp": build_mlp,
+    "normed_mlp": build_normed_mlp,
     "linear": build_linear,
     "optimizer": build_optimizer,
     "mixture": build_mixture,
@@ -356,12 +370,51 @@ def module(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return {"output": built(kwargs["inputs"]), "parameters": count, "shapes": shapes}
 
 
+def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The answer is a function of modules; its result is looked at, and what it leaves behind.
+
+    Gives ``output``, whether that carries a ``graph``, the modules' modes (``training``) and ``buffers``, and whether
+    the global random generator is ``untouched``.
+    """
+    before = torch.get_rng_state()
+    output = answer(*args, **kwargs)
+    modules = [argument for argument in args if isinstance(argument, nn.Module)]
+    return {
+        "output": output,
+        "graph": _carries_graph(output),
+        "training": [built.training for built in modules],
+        "buffers": [list(built.buffers()) for built in modules],
+        "untouched": torch.equal(before, torch.get_rng_state()),
+    }
+
+
+def train(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The answer is one training step; it is called for each of the batches, which are the last two arguments.
+
+    Gives the last ``log`` that it returns, whether that carries a ``graph``, and ``samples`` of the first argument,
+    the generator.
+    """
+    *players, batches, noises = args
+    log = None
+    for batch, noise in zip(batches, noises, strict=True):
+        log = answer(*players, batch, noise, **kwargs)
+    with torch.no_grad():
+        fresh = torch.randn(1000, noises.shape[-1], generator=torch.Generator().manual_seed(0))
+        return {"log": log, "graph": _carries_graph(log), "samples": players[0](fresh)}
+
+
+def _carries_graph(output: Any) -> bool:
+    return any(tensor.requires_grad for tensor in _tensors(output))
+
+
 #: Probe name → function (answer, args, kwargs) → what is looked at. New ones go here, not into a set.
 PROBES: dict[str, Callable[[Any, list[Any], dict[str, Any]], Any]] = {
     "call": call,
     "value": value,
     "text": value,
     "module": module,
+    "aftermath": aftermath,
+    "train": train,
 }
 
 

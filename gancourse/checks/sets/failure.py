@@ -56,11 +56,11 @@ FOUR_SLOPES = Exercise(
     judge=compare(
         SLOPES,
         {
-            "by-D-and-by-a": (
+            "by-d-and-by-a": (
                 [SLOPES[1], SLOPES[0], SLOPES[3], SLOPES[2]],
                 "the slopes against D and against the logit have changed places",
             ),
-            "flat-in-D": (
+            "flat-in-d": (
                 When(lambda cases, results: abs(results[0].output[0]) < 0.1),
                 "the first number is the slope against D itself. The curve of log(1 − D) is not flat at D = 0; draw it",
             ),
@@ -250,7 +250,8 @@ LOST_MODES = Exercise(
 
 def slope_cases(seed: int) -> list[Case]:
     """A mixture of two normals as data, a normal as generator; D at rest and D that follows."""
-    draws, cases = generator_of(seed), []
+    draws = generator_of(seed)
+    cases: list[Case] = []
     x = torch.linspace(-7, 7, 1401, dtype=DOUBLE)
     for frozen in (True, False, True, False):
         weight = uniform(draws, 0.25, 0.4)
@@ -339,7 +340,7 @@ LOSS_SLOPE = Exercise(
                 _other_integrand(lambda p, q, D: q * (1 - D).log()),
                 "this is the slope of the minimax loss, log(1 − D)",
             ),
-            "D-swapped": (
+            "d-swapped": (
                 _other_integrand(lambda p, q, D: -q * (1 - D).log()),
                 "D is turned round: it should be near 1 where the data is, not where the samples are",
             ),
@@ -465,7 +466,7 @@ DIVERGENCE_LOSS = Exercise(
                 _instead(forward=lambda a: a.neg().exp()),
                 "for 'forward' the ratio of the densities is upside down: the best D is large where data is",
             ),
-            "D-for-ratio": (
+            "d-for-ratio": (
                 _instead(forward=lambda a: -a.sigmoid()),
                 "for 'forward' it uses D where the ratio p_data/p_g belongs; the ratio can be any positive number, "
                 "D stays below 1",
@@ -711,7 +712,7 @@ BUGS = {
 
 
 def _left(names: tuple[str, ...]) -> tuple[str, tuple[Callable[..., Any], str]]:
-    flags = {name: BUGS[name][1] for name in names}
+    flags: dict[str, Any] = {name: BUGS[name][1] for name in names}
     texts = "; and ".join(BUGS[name][2] for name in names)
     return "-and-".join(BUGS[name][0] for name in names), (lambda *args: _report(*args, **flags), texts)
 

@@ -380,7 +380,7 @@ G_GRADIENT = Exercise(
             ),
             "minimax-in-name-only": (
                 lambda z, logits, hints, loss: g_gradient(z, logits, hints, "nonsaturating"),
-                "what it calls 'minimax' is the non-saturating loss. Well-known programs do the same; test it with a "
+                "what it calls 'minimax' is the non-saturating loss. Published programs do the same; test it with a "
                 "logit far below 0",
             ),
             "only-minimax": (
@@ -438,7 +438,7 @@ def law_cases(seed: int) -> list[Case]:
         return low + (high - low) * torch.rand((), generator=draws, dtype=torch.float64).item()
 
     width = uniform(0.6, 1.2)
-    left, centre = uniform(-3, -1), uniform(0.5, 2)
+    left, centre = uniform(-1.2, -0.6), uniform(0.5, 1.2)
     return [
         Case((centre, uniform(0.4, 0.6), left, uniform(1.0, 1.5)), note="narrow data, to the right"),
         Case((left, uniform(0.5, 0.7), centre, uniform(1.1, 1.6)), note="narrow data, to the left"),

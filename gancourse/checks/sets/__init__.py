@@ -5,6 +5,8 @@ from __future__ import annotations
 #: Set word (also the module's name) → chapter (also the notebook's name) and title.
 INDEX: dict[str, tuple[str, str]] = {
     "game": ("01_two_players", "Two players, one game"),
+    "first_gan": ("02_first_gan", "The first GAN on digits"),
     "optimum": ("03_what_the_game_optimises", "What the game optimises"),
     "failure": ("04_why_training_fails", "Why training fails"),
+    "measure": ("05_measuring", "Measuring a GAN"),
 }

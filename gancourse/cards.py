@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gancourse import metrics, systems
 from gancourse.datasets import toy
 from gancourse.errors import UserError
@@ -20,22 +22,32 @@ def evaluate(system: Any, *, seed: int = 1, n: int | None = None) -> dict[str, A
     """Draw samples from a system's averaged generator and measure them.
 
     Points are measured by :func:`gancourse.metrics.mode_report`, digits by
-    :func:`gancourse.metrics.digit_report`; the keys are theirs, plus ``samples`` and ``sample_seed``.
+    :func:`gancourse.metrics.digit_report`; the keys are theirs, plus ``samples`` and ``sample_seed``. A conditional
+    system is asked for classes drawn uniformly, and the report says how often it obeyed (``label_accuracy``: for
+    points, the share whose nearest mode is the one that was asked for).
     """
     from gancourse import images
 
     data = system.config.data
+    n = n or SAMPLES["points" if data in toy.DISTRIBUTIONS else "images"]
+    labels = system.sample_labels(n, seed=seed) if is_conditional(system) else None
     if data in toy.DISTRIBUTIONS:
-        n = n or SAMPLES["points"]
         distribution = toy.get(data)
         points = system.sample(n, seed=seed).cpu()
         report = metrics.mode_report(points, distribution) if isinstance(distribution, toy.Mixture) else {}
+        if labels is not None and isinstance(distribution, toy.Mixture):
+            nearest = torch.cdist(points, distribution.centres).argmin(dim=1)
+            report["label_accuracy"] = float((nearest == labels).double().mean())
     elif data != "digits":
         raise UserError(f"The package has no judge for {data!r} yet; the digit judge would give meaningless numbers.")
     else:
-        n = n or SAMPLES["images"]
-        report = metrics.digit_report(images.to_uint8(system.sample(n, seed=seed)).cpu())
+        report = metrics.digit_report(images.to_uint8(system.sample(n, seed=seed)).cpu(), labels)
     return {"samples": n, "sample_seed": seed, **report}
+
+
+def is_conditional(system: Any) -> bool:
+    """Whether a system is asked for classes, that is, has ``sample_labels``."""
+    return hasattr(system, "sample_labels")
 
 
 def summarise(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("name", help="a run's folder or a reference run's name")
     sub.add_argument("--n", type=int, default=64, metavar="N", help="how many samples (default: 64)")
     sub.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
+    sub.add_argument("--labels", metavar="L", help="classes to draw, such as 8 or 0,1,2 (repeated); default: uniform")
     sub.add_argument("--out", type=Path, metavar="FILE", help="write images uint8 (N, H, W, C), or points, as .npz")
     sub.add_argument("--png", type=Path, metavar="FILE", help="write a sheet of the first samples to look at")
     sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
@@ -176,7 +177,7 @@ def run_list(arguments: argparse.Namespace) -> None:
         print(json.dumps(rows, indent=2))
         return
     for row in rows:
-        print(f"{row['recipe']:14}{row['title']}{'   [reference run]' if row['reference_run'] else ''}")
+        print(f"{row['recipe']:19}{row['title']}{'   [reference run]' if row['reference_run'] else ''}")
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -227,13 +228,17 @@ def train_judge(arguments: argparse.Namespace) -> None:
 
 
 def save_samples(run: Run, step: int) -> None:
-    """Write the fixed-noise samples of a step into the run's folder."""
+    """Write the fixed-noise samples of a step into the run's folder; a conditional system's sheet has a row a class."""
     assert run.out is not None
-    shown = PICTURES_PER_SHEET if run.source.x.ndim == 4 else POINTS_PER_SHEET
-    write_picture(run.out / "samples" / f"step_{step:06d}.png", run.system, run.system.sample(shown, seed=run.seed))
+    path = run.out / "samples" / f"step_{step:06d}.png"
+    if run.source.x.ndim != 4:
+        return write_picture(path, run.system, run.system.sample(POINTS_PER_SHEET, seed=run.seed))
+    if hasattr(run.system, "class_sheet"):
+        return write_picture(path, run.system, run.system.class_sheet(seed=run.seed), columns=10)
+    write_picture(path, run.system, run.system.sample(PICTURES_PER_SHEET, seed=run.seed))
 
 
-def write_picture(path: Path, system: Any, samples: Any) -> None:
+def write_picture(path: Path, system: Any, samples: Any, columns: int = 8) -> None:
     """Write samples as a PNG: a sheet of images, or a scatter plot of points."""
     import io
 
@@ -241,7 +246,7 @@ def write_picture(path: Path, system: Any, samples: Any) -> None:
     from gancourse.datasets import toy
 
     if samples.ndim == 4:
-        plots.save_png(path, plots.sheet(images.to_uint8(samples).cpu(), columns=8))
+        plots.save_png(path, plots.sheet(images.to_uint8(samples).cpu(), columns=columns))
         return
     distribution = toy.get(system.config.data)
     mixture = distribution if isinstance(distribution, toy.Mixture) else None
@@ -266,9 +271,12 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
     from gancourse import images, runtime
 
-    samples = trained.system.sample(arguments.n, seed=arguments.seed)
+    labels = _labels(arguments, trained.system)
+    samples = trained.system.sample(arguments.n, seed=arguments.seed, **({} if labels is None else {"labels": labels}))
     if arguments.out is not None:
         arrays = {"images": images.to_uint8(samples)} if samples.ndim == 4 else {"points": samples}
+        if labels is not None:
+            arrays["labels"] = labels
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **{key: value.cpu().numpy() for key, value in arrays.items()})
         runtime.write_atomic(arguments.out, buffer.getvalue())
@@ -280,6 +288,28 @@ def run_sample(arguments: argparse.Namespace) -> None:
         shown = samples[: PICTURES_PER_SHEET if samples.ndim == 4 else POINTS_PER_SHEET]
         write_picture(arguments.png, trained.system, shown)
         print(f"{arguments.png}: the first {len(shown)} of {len(samples)} samples")
+
+
+def _labels(arguments: argparse.Namespace, system: Any) -> Any:
+    """Return the labels to draw, or None for a system without conditions."""
+    if not hasattr(system, "sample_labels"):
+        if arguments.labels is not None:
+            raise UserError(f"{arguments.name} is not a conditional system: it cannot be asked for --labels.")
+        return None
+    if arguments.labels is None:
+        return system.sample_labels(arguments.n, seed=arguments.seed)
+    import torch
+
+    from gancourse.layers import check_labels
+
+    try:
+        given = [int(word) for word in arguments.labels.split(",")]
+    except ValueError:
+        raise UserError(
+            f"--labels {arguments.labels!r} should be whole numbers with commas, such as 8 or 0,1,2."
+        ) from None
+    wanted = check_labels(given, system.config.classes)
+    return wanted.repeat(-(-arguments.n // len(wanted)))[: max(arguments.n, 0)].to(torch.int64)
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:

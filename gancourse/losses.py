@@ -1,7 +1,8 @@
-"""The objectives of the course, one function pair each: they take logits and return a scalar in nats.
+"""The objectives of the course, one function pair each: they take D's raw output and return a scalar.
 
-A logit is the discriminator's raw output a, with D(x) = σ(a). Working on logits keeps the gradient when the
-discriminator is very sure: σ(a) rounds to exactly 0 or 1 in float32, and a loss written on D(x) then goes dead.
+The cross-entropies take logits and are in nats. A logit is the raw output a of a discriminator with D(x) = σ(a).
+Working on logits keeps the gradient when the discriminator is very sure: σ(a) rounds to exactly 0 or 1 in float32,
+and a loss written on D(x) then goes dead. Least squares takes scores: the raw output itself is D(x).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import math
 
 from torch import Tensor
 from torch.nn.functional import softplus
+
+from gancourse.errors import UserError
 
 LOG_2 = math.log(2.0)
 """The cross-entropy, in nats, of a discriminator that answers ½ to everything."""
@@ -28,6 +31,21 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return softplus(-real_logits).mean() + softplus(fake_logits).mean()
 
 
+def matching_aware_loss(right: Tensor, generated: Tensor, wrong: Tensor, weight: float = 0.5) -> Tensor:
+    """Return -E[log D(x, c)] - w E[log(1 - D(G(z, c), c))] - w E[log(1 - D(x, ĉ))], a scalar ≥ 0.
+
+    Args:
+        right: logits of real samples with their own labels.
+        generated: logits of generated samples with the labels they were made for.
+        wrong: logits of real samples with labels that are not theirs.
+        weight: w; Reed et al. take ½, so that both kinds of fake together weigh as much as the real pairs.
+
+    Reed et al. 2016, https://arxiv.org/abs/1605.05396, algorithm 1, where D maximises
+    log s_r + (log(1 - s_w) + log(1 - s_f)) / 2.
+    """
+    return softplus(-right).mean() + weight * (softplus(generated).mean() + softplus(wrong).mean())
+
+
 def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
     """Return -E[log D(G(z))], the generator's non-saturating loss, as a scalar ≥ 0.
 
@@ -44,3 +62,52 @@ def minimax_loss(fake_logits: Tensor) -> Tensor:
     discriminator rejects every sample: this form saturates.
     """
     return -softplus(fake_logits).mean()
+
+
+def least_squares_d_loss(real: Tensor, fake: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Return ½ E[(D(x) - b)²] + ½ E[(D(G(z)) - a)²], the least-squares discriminator's loss, as a scalar ≥ 0.
+
+    Args:
+        real: scores of data samples, any shape: D's raw output, with no sigmoid.
+        fake: scores of generated samples, any shape; the two batches may differ in size.
+        a: the score that D aims at for generated samples.
+        b: the score that D aims at for data.
+
+    Mao et al. 2017, equation 2, https://arxiv.org/abs/1611.04076. Where both laws agree, the best D answers
+    (a + b) / 2 to everything, and the loss is (b - a)² / 4: ¼ for the default coding. Each batch meets a number and
+    not a tensor of targets, so nothing broadcasts.
+
+    Raises:
+        UserError: a = b, which leaves D nothing to tell apart, or a target that is not finite.
+    """
+    check_targets(a, b)
+    return 0.5 * (real - b).square().mean() + 0.5 * (fake - a).square().mean()
+
+
+def least_squares_g_loss(fake: Tensor, c: float = 1.0) -> Tensor:
+    """Return ½ E[(D(G(z)) - c)²], the least-squares generator's loss, as a scalar ≥ 0.
+
+    Args:
+        fake: scores of generated samples, any shape: D's raw output, with no sigmoid.
+        c: the score that G wants D to give; a different thing from D's own target for generated samples.
+
+    Mao et al. 2017, equation 2. Its slope against a score is that score minus c: it grows with the distance, and it
+    changes its sign at c, so that a sample scored above c is pulled back.
+
+    Raises:
+        UserError: c is not finite.
+    """
+    if not math.isfinite(c):
+        raise UserError(f"c={c!r} must be a finite number: the score that G wants.")
+    return 0.5 * (fake - c).square().mean()
+
+
+def check_targets(a: float, b: float) -> None:
+    """Raise a UserError unless a and b, the least-squares targets of fakes and of data, are finite and different."""
+    if not (math.isfinite(a) and math.isfinite(b)):
+        raise UserError(f"a={a!r} and b={b!r} must be finite numbers: D's targets for generated samples and for data.")
+    if a == b:
+        raise UserError(
+            f"a={a:g} and b={b:g} are the same target: a D that answers {a:g} to everything has loss 0, and learns "
+            "nothing that could guide G. Give generated samples and data two different targets, for example a=0 b=1."
+        )

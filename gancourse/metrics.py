@@ -1,9 +1,10 @@
-"""How good are the samples? Modes of 2-D mixtures, distances between samples, and what digits look like.
+"""How good are the samples? Modes of 2-D mixtures, distances between samples, and how judges see pictures.
 
 Distances and shares are taken between *features*: points of the plane as they are, or what a fixed network (a
 judge) says about pictures. A figure means something only beside its protocol: every report carries the number
 of samples and the features it was made with, and :func:`compare` refuses two reports whose protocols differ.
-Digits' reports carry the figures that frame them too (real against real, and uniform noise against real).
+Reports on digits and on clothes carry the figures that frame them too (real against real, and uniform noise
+against real).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +33,7 @@ from gancourse.systems import judges
 Array = Tensor | np.ndarray
 
 STATISTICS = judges.WEIGHTS / "digit-statistics.safetensors"
+FASHION_STATISTICS = judges.WEIGHTS / "fashion-statistics.safetensors"
 CLASS_SHARE = 0.01
 """A class counts as present when at least this share of the samples is labelled with it."""
 CELLS = 10_000_000
@@ -406,18 +409,75 @@ def _samples(x: Array, y: Array, k: int | None = None, both: bool = True, at_lea
     return a, b
 
 
-# ----------------------------------------------------------------------------------------------------- digits
+# ----------------------------------------------------------------------------------------- within each class
+
+
+def class_diversity(
+    features: Array, labels: Array, classes: int = judges.CLASSES, per_class: int | None = 500, seed: int = 0
+) -> Tensor:
+    """Return the mean Euclidean distance of two different samples of a class, float64 (classes,), in feature units.
+
+    The mean goes over all pairs of a class, of at most `per_class` samples; its expectation does not depend on
+    how many those are. One memorised picture per class gives 0, and k of them, drawn equally often, about 1 - 1/k
+    of what the data have: it finds a collapsed class, and says little of larger memories (see :func:`nearest`).
+    Wrong labels give too much, because the pairs then reach from one class to another: read it beside the share
+    of right labels.
+
+    Args:
+        features: float (N, F).
+        labels: int (N,), 0 … classes - 1.
+        classes: how many classes there are.
+        per_class: how many samples of a class are taken, at random if there are more; None takes them all.
+        seed: of that draw.
+
+    A class with fewer than two samples has no pair: its value is NaN, and a warning names it.
+
+    Raises:
+        UserError: features that are not finite floats (N, F), labels that are not N whole numbers in that range,
+            or a `per_class` below 2.
+    """
+    x = _finite(features, "features", "(N, F)", ndim=2)
+    y = _checked_labels(labels, len(x), classes)
+    if per_class is not None and per_class < 2:
+        raise UserError(f"Distances need pairs: expected per_class of at least 2, or None for all, got {per_class}.")
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    x, y = x[order], y[order]
+    found = [_mean_distance(x[y == label][:per_class]) for label in range(classes)]
+    lonely = [str(label) for label, value in enumerate(found) if math.isnan(value)]
+    if lonely:
+        what = f"class {lonely[0]} has" if len(lonely) == 1 else f"classes {', '.join(lonely)} have"
+        warnings.warn(f"Diversity: {what} fewer than 2 samples, and so no distance.", stacklevel=2)
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def _mean_distance(x: Tensor) -> float:
+    return float(torch.pdist(x).mean()) if len(x) > 1 else math.nan
+
+
+def _checked_labels(labels: Array, n: int, classes: int) -> Tensor:
+    """Return `labels` as int64 (n,) on the CPU after checking their kind, number and range."""
+    y = torch.as_tensor(labels).detach().cpu()
+    whole = not (y.is_floating_point() or y.is_complex() or y.dtype == torch.bool)
+    if tuple(y.shape) != (n,) or not whole:
+        raise UserError(f"Expected one whole-number label per image, ({n},), got {y.dtype} {tuple(y.shape)}.")
+    y = y.long()
+    if n and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise UserError(f"Labels go from 0 to {classes - 1}, got {int(y.min())} to {int(y.max())}.")
+    return y
+
+
+# ----------------------------------------------------------------------------------------- digits and clothes
 
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What the digit judge says about N images.
+    """What a judge says about N images.
 
     Attributes:
-        features: float32 (N, 64), see :meth:`gancourse.systems.judges.DigitJudge.features`.
-        labels: int64 (N,), the most likely digit.
+        features: float32 (N, 64), see :meth:`gancourse.systems.judges.Judge.features`.
+        labels: int64 (N,), the most likely class.
         confidence: float32 (N,), its probability, 0.1 … 1.
-        probabilities: float32 (N, 10), of all digits, for :func:`inception_score`.
+        probabilities: float32 (N, 10), of all classes, for :func:`inception_score`.
     """
 
     features: Tensor
@@ -434,29 +494,41 @@ class Statistics:
         mean: float64 (64,).
         covariance: float64 (64, 64), divided by N - 1.
         labels: int64 (10,), how many images each class has.
+        diversity: float64 (10,), :func:`class_diversity` of all the images of a set whose classes are known, else
+            None.
     """
 
     mean: Tensor
     covariance: Tensor
     labels: Tensor
+    diversity: Tensor | None = None
 
 
-@torch.no_grad()
 def judge_digits(images: Array, device: str | torch.device | None = None, batch_size: int = 500) -> Judgement:
-    """Let the shipped judge look at uint8 digits (N, 28, 28, 1), or (N, 32, 32, 1) less a margin of 2.
+    """Let the shipped digit judge look at uint8 digits (N, 28, 28, 1), or (N, 32, 32, 1) less a margin of 2.
 
     Raises:
         UserError: the images have another type or shape, or there are none.
     """
+    return _judge("digits-judge", images, device, batch_size)
+
+
+def judge_fashion(images: Array, device: str | torch.device | None = None, batch_size: int = 500) -> Judgement:
+    """Let the shipped fashion judge look at uint8 clothes; shapes and errors are those of :func:`judge_digits`."""
+    return _judge("fashion-judge", images, device, batch_size)
+
+
+@torch.no_grad()
+def _judge(name: str, images: Array, device: str | torch.device | None, batch_size: int = 500) -> Judgement:
     x = torch.as_tensor(images)
     if x.dtype != torch.uint8 or x.ndim != 4 or tuple(x.shape[1:]) not in ((28, 28, 1), (32, 32, 1)) or len(x) == 0:
         raise UserError(
-            f"Expected uint8 digits (N, 28, 28, 1) or (N, 32, 32, 1), got {x.dtype} {tuple(x.shape)}. "
-            "Float images (N, 1, H, W) in [-1, 1] go through images.to_uint8 first."
+            f"Expected uint8 {judges.subject(name).data.items} (N, 28, 28, 1) or (N, 32, 32, 1), got {x.dtype} "
+            f"{tuple(x.shape)}. Float images (N, 1, H, W) in [-1, 1] go through images.to_uint8 first."
         )
     margin = (x.shape[1] - 28) // 2
     where = torch.device(device) if device else runtime.device()
-    judge = judges.load_judge(where)
+    judge = judges.load_judge(where, name)
     features, probabilities = [], []
     for part in x[:, margin : margin + 28, margin : margin + 28].split(batch_size):
         batch = pixels.to_float(part.to(where)).contiguous(memory_format=torch.channels_last)
@@ -467,16 +539,16 @@ def judge_digits(images: Array, device: str | torch.device | None = None, batch_
     return Judgement(torch.cat(features), labels, confidence, torch.cat(probabilities))
 
 
-def statistics(features: Tensor, labels: Tensor) -> Statistics:
-    """Return the statistics of features (N, 64) and labels (N,); warns when N is too small for them."""
+def statistics(features: Tensor, labels: Tensor, measure: str = "digit_fid") -> Statistics:
+    """Return the statistics of features (N, 64) and labels (N,); warns when N is too small for `measure`."""
     x = _finite(features, "features", "(N, F)", ndim=2)
     if len(x) < 2:
-        raise UserError("A covariance needs at least 2 images; digit_fid is meant for 10,000.")
+        raise UserError(f"A covariance needs at least 2 images; {measure} is meant for 10,000.")
     if len(x) <= x.shape[1]:
         warnings.warn(
-            f"digit_fid: {len(x)} images are too few for {x.shape[1]} features. The covariance is singular "
+            f"{measure}: {len(x)} images are too few for {x.shape[1]} features. The covariance is singular "
             "and the distance far too large; use 10,000 images.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return Statistics(x.mean(dim=0), torch.cov(x.T), torch.bincount(labels, minlength=judges.CLASSES))
 
@@ -487,29 +559,37 @@ def uniform_noise(n: int = 10_000, seed: int = 0) -> Tensor:
 
 
 @functools.cache
-def reference_statistics(name: str) -> Statistics:
+def reference_statistics(name: str, judge: str = "digits-judge") -> Statistics:
     """Return shipped statistics: ``full-train, full-test, mini-train, mini-test`` or ``uniform``.
 
-    They belong to the shipped judge, and the file says so: with another judge they are refused.
+    They belong to the shipped `judge`, and the file says so: with another judge they are refused.
 
     Raises:
         UserError: there are none of that name, or the file is missing, damaged, or made with another judge.
     """
+    path = statistics_file(judge)
     try:
-        with safe_open(STATISTICS, framework="pt") as file:
+        with safe_open(path, framework="pt") as file:
             made_with = (file.metadata() or {}).get("judge")
-            names = sorted({key.rsplit(".", 1)[0] for key in file.keys()})
+            keys = set(file.keys())
+            names = sorted({key.rsplit(".", 1)[0] for key in keys})
             if name not in names:
                 raise unknown("statistics", name, names)
             mean, covariance, labels = (file.get_tensor(f"{name}.{part}") for part in ("mean", "covariance", "labels"))
+            diversity = file.get_tensor(f"{name}.diversity").double() if f"{name}.diversity" in keys else None
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{STATISTICS} is missing or damaged ({error}). Install gancourse again.") from None
-    if made_with != judges.judge_card()["sha256"]:
+        raise UserError(f"{path} is missing or damaged ({error}). Install gancourse again.") from None
+    if made_with != judges.judge_card(judge)["sha256"]:
         raise UserError(
-            f"{STATISTICS} was made with another judge. Install gancourse again, or make it anew with "
+            f"{path} was made with another judge. Install gancourse again, or make it anew with "
             "python book/tools/make_statistics.py."
         )
-    return Statistics(mean.double(), covariance.double(), labels)
+    return Statistics(mean.double(), covariance.double(), labels, diversity)
+
+
+def statistics_file(judge: str) -> Path:
+    """Return where the reference statistics of a judge stand."""
+    return {"digits-judge": STATISTICS, "fashion-judge": FASHION_STATISTICS}[judge]
 
 
 def digit_report(
@@ -544,36 +624,85 @@ def digit_report(
         - ``digit_fid_percent``: 100 · digit_fid / digit_fid_uniform.
         - ``label_kl``: KL(p ‖ q) in nats, p the judge's labels of the images and q the true labels of the
           reference split. A perfect sampler scores about 9 / 2N.
+        - ``label_kl_uniform``: the same with q = 1/10 for every class: for a conditional generator that was asked
+          for all classes equally often. The true test split has 0.002 of MNIST's own unevenness here.
         - ``classes``: how many classes have at least 1 % of the images, 0 … 10.
         - ``confidence``: the mean probability that the judge gives its labels, 0 … 1.
-        - ``label_accuracy``: the share of images that the judge labels as asked, or None without labels.
+
+        and with those that need `labels`, and are None without them. They speak of the classes that were asked
+        for; diversity needs a class to be asked for twice, and a warning names those that were not.
+
+        - ``label_accuracy``: the share of images that the judge labels as asked.
+        - ``label_accuracy_min``: the smallest of these shares over the classes that were asked for.
+        - ``diversity``: :func:`class_diversity` of the images, grouped by the class that was asked for, as a
+          multiple of the real reference split's, averaged over the classes. Real digits score 1, ten memorised
+          pictures 0; a generator that ignores its labels scores above 1, so read it beside ``label_accuracy``.
+          Of each class at most 500 images are taken, with a fixed seed.
+        - ``diversity_min``: the smallest of these multiples over the classes.
 
     Raises:
-        UserError: images or labels of another type or shape, or an unknown data or reference.
+        UserError: images or labels of another type or shape, labels that are no digits, or an unknown data or
+            reference.
     """
+    return _report("digits-judge", "digit_fid", images, labels, data, reference, device)
+
+
+def fashion_report(
+    images: Array,
+    labels: Array | None = None,
+    *,
+    data: str = "auto",
+    reference: str = "test",
+    device: str | torch.device | None = None,
+) -> dict[str, Any]:
+    """Measure generated clothes against those of Fashion-MNIST, in the features and labels of the fashion judge.
+
+    Arguments, keys and errors are those of :func:`digit_report`, but for the names of the distances:
+    ``fashion_fid``, ``fashion_fid_floor``, ``fashion_fid_uniform`` and ``fashion_fid_percent``. It is another
+    judge on other data: a fashion distance is never comparable with a digit distance, and :func:`compare` refuses.
+
+    Clothes are harder to tell apart than digits (pullover, coat, shirt). The judge labels real test pictures
+    right less often, ``gancourse.systems.judges.judge_card("fashion-judge")["accuracy"]``: a perfect conditional
+    generator has this ``label_accuracy``, with shirts far below it, and more of it means pictures that are more
+    typical than the real ones.
+    """
+    return _report("fashion-judge", "fashion_fid", images, labels, data, reference, device)
+
+
+def _report(
+    judge: str,
+    fid: str,
+    images: Array,
+    labels: Array | None,
+    data: str,
+    reference: str,
+    device: str | torch.device | None,
+) -> dict[str, Any]:
     data = "full" if data == "auto" else data
     if data not in ("full", "mini"):
         raise unknown("data", data, ("auto", "full", "mini"))
     if reference not in digits.SPLITS:
         raise unknown("reference", reference, digits.SPLITS)
-    judgement = judge_digits(images, device)
-    found = statistics(judgement.features, judgement.labels)
-    real = reference_statistics(f"{data}-{reference}")
-    other = reference_statistics(f"{data}-{'train' if reference == 'test' else 'test'}")
-    distance, uniform = _distance(found, real), _distance(reference_statistics("uniform"), real)
+    judgement = _judge(judge, images, device)
+    asked = None if labels is None else _checked_labels(labels, len(judgement.labels), judges.CLASSES)
+    found = statistics(judgement.features, judgement.labels, fid)
+    real = reference_statistics(f"{data}-{reference}", judge)
+    other = reference_statistics(f"{data}-{'train' if reference == 'test' else 'test'}", judge)
+    distance, uniform = _distance(found, real), _distance(reference_statistics("uniform", judge), real)
     return {
         "data": data,
         "reference": reference,
-        "judge": judges.judge_card()["sha256"][:12],
+        "judge": judges.judge_card(judge)["sha256"][:12],
         "n": len(judgement.labels),
-        "digit_fid": distance,
-        "digit_fid_floor": _distance(other, real),
-        "digit_fid_uniform": uniform,
-        "digit_fid_percent": 100 * distance / uniform,
+        fid: distance,
+        f"{fid}_floor": _distance(other, real),
+        f"{fid}_uniform": uniform,
+        f"{fid}_percent": 100 * distance / uniform,
         "label_kl": label_kl(found.labels, real.labels),
+        "label_kl_uniform": label_kl(found.labels, torch.ones(judges.CLASSES)),
         "classes": int((found.labels >= CLASS_SHARE * len(judgement.labels)).sum()),
         "confidence": float(judgement.confidence.mean()),
-        "label_accuracy": None if labels is None else _share_equal(judgement.labels, labels),
+        **_conditional(judgement, asked, real),
     }
 
 
@@ -581,11 +710,18 @@ def _distance(first: Statistics, second: Statistics) -> float:
     return frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
 
 
-def _share_equal(found: Tensor, asked: Array) -> float:
-    asked = torch.as_tensor(asked)
-    if asked.shape != found.shape or torch.is_floating_point(asked):
-        raise UserError(f"Expected one whole-number label per image, ({len(found)},), got {tuple(asked.shape)}.")
-    return float((found == asked.cpu()).double().mean())
+def _conditional(judgement: Judgement, asked: Tensor | None, real: Statistics) -> dict[str, float | None]:
+    """Return the figures of a report that need the classes that were asked for; all None without them."""
+    keys = ("label_accuracy", "label_accuracy_min", "diversity", "diversity_min")
+    if asked is None:
+        return dict.fromkeys(keys)
+    right = (judgement.labels == asked).double()
+    shares = [float(right[asked == label].mean()) for label in asked.unique()]
+    assert real.diversity is not None  # every reference split ships with it
+    ratio = class_diversity(judgement.features, asked) / real.diversity
+    ratio = ratio[~ratio.isnan()]
+    spread = (float(ratio.mean()), float(ratio.min())) if len(ratio) else (None, None)
+    return dict(zip(keys, (float(right.mean()), min(shares), *spread), strict=True))
 
 
 # ------------------------------------------------------------------------------------------ reports to compare
@@ -610,8 +746,18 @@ def digit_features(images: Array, device: str | torch.device | None = None) -> F
 
 
 def digit_source() -> str:
-    """Return the name of the shipped judge's features, with the first 12 digits of its sha256."""
+    """Return the name of the digit judge's features, with the first 12 digits of its sha256."""
     return f"digit-judge {judges.judge_card()['sha256'][:12]}"
+
+
+def fashion_features(images: Array, device: str | torch.device | None = None) -> Features:
+    """Return the fashion judge's features (N, 64) of uint8 clothes, as :func:`judge_fashion` takes them."""
+    return Features(judge_fashion(images, device).features, fashion_source())
+
+
+def fashion_source() -> str:
+    """Return the name of the fashion judge's features, with the first 12 digits of its sha256."""
+    return f"fashion-judge {judges.judge_card('fashion-judge')['sha256'][:12]}"
 
 
 def inception_features(images: Array, device: str | torch.device | None = None, batch_size: int = 50) -> Features:
@@ -697,7 +843,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, fl
     """Return second less first for each figure that two reports share, if their protocols are the same.
 
     Args:
-        first, second: from :func:`feature_report`, or both from :func:`digit_report`.
+        first, second: from :func:`feature_report`, or both from :func:`digit_report` or :func:`fashion_report`.
 
     Raises:
         UserError: features, sample counts or the reference differ, or one report does not name its features.

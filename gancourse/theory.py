@@ -492,3 +492,75 @@ def alternating(
         base = path[-1] if mode == "simultaneous" else torch.stack([new_x, y])
         path.append(torch.stack([new_x, y + step * gradient(base)[1]]))
     return torch.stack(path)
+
+
+# ------------------------------------------------------------------------------------------------- least squares
+
+
+def chi_square(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
+    """Return Pearson's χ²(p ‖ q) = ∫ (p - q)² / q dx, ≥ 0; infinite if q is 0 somewhere where p is not.
+
+    The law in the denominator stands second, as in statistics. Mao et al. 2017 write it first. Of two laws with a
+    formula the ratio is taken from the log-densities, so it stays right where both underflow.
+    """
+    a, b = _pair(p, q, grid)
+    if grid is not None and hasattr(p, "log_density") and hasattr(q, "log_density"):
+        log_p, log_q = p.log_density(grid.x), q.log_density(grid.x)
+        far = torch.where(torch.isneginf(log_p), 0.0, (2 * log_p - log_q).exp()) - 2 * a + b
+        terms = torch.where(b > 0, (a - b) ** 2 / b.clamp_min(1e-300), far)
+        return _total(terms, a, b, grid)
+    terms = torch.where(b > 0, (a - b) ** 2 / b, torch.where(a > 0, math.inf, 0.0))
+    return _total(terms, a, b, grid)
+
+
+def triangular(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
+    """Return Δ(p, q) = ∫ (p - q)² / (p + q) dx, from 0 to 2, the triangular discrimination (Topsøe 2000).
+
+    It is symmetric, 2 for disjoint supports, and twice Pearson's χ² of either law against the mixture (p + q) / 2.
+    """
+    a, b = _pair(p, q, grid)
+    both = a + b
+    return _total(torch.where(both > 0, (a - b) ** 2 / both, 0.0), a, b, grid, worst=1.0)
+
+
+def least_squares_discriminator(p: Values, q: Values, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Return D*(x) = (b p(x) + a q(x)) / (p(x) + q(x)), the best D of the least-squares game (Mao et al. 2017).
+
+    Args:
+        p, q: values of the data's and the generator's density at the same points, any shape, ≥ 0.
+        a, b: D's targets for generated samples and for data.
+
+    Returns:
+        float64 of that shape, between a and b; NaN where both densities are 0, for there the loss does not depend
+        on D.
+
+    Raises:
+        UserError: a = b, a negative density, or shapes that differ.
+    """
+    _check_targets(a, b)
+    return a + (b - a) * optimal_discriminator(p, q)
+
+
+def least_squares_criterion(
+    p: Any, q: Any, a: float = 0.0, b: float = 1.0, c: float = 1.0, grid: Grid | None = None
+) -> Estimate:
+    """Return C(G) = ½ E_p[(D* - c)²] + ½ E_q[(D* - c)²], Mao et al. 2017, section 3.2, with D* put in; ≥ 0.
+
+    The first term is not in the generator's loss; the paper adds it, since for a fixed D it does not depend on G.
+    2 C(G) = (a + b - 2c)² / 2 + (b - a)² / 4 · Δ(p, q), with Δ of :func:`triangular`.
+
+    Raises:
+        UserError: a = b, or p or q is no density.
+    """
+    _check_targets(a, b)
+    x, y = _pair(p, q, grid)
+    both = x + y
+    terms = torch.where(both > 0, ((b - c) * x + (a - c) * y) ** 2 / both, 0.0) / 2
+    return _total(terms, x, y, grid, worst=max((b - c) ** 2, (a - c) ** 2) / 2)
+
+
+def _check_targets(a: float, b: float) -> None:
+    if not (math.isfinite(a) and math.isfinite(b)) or a == b:
+        raise UserError(
+            f"D's targets must be two different finite numbers, got a={a:g} for fakes and b={b:g} for data."
+        )

@@ -238,6 +238,14 @@ def _stripped(number: int) -> bytes:
     return json.dumps({"cells": cells}).encode()
 
 
+def _doubled(number: int) -> bytes:
+    return _dump([cell for cell in _cells(number) for _ in range(2)]).encode()  # the same identifiers, too
+
+
+def _pasted_again(number: int) -> bytes:
+    return _dump([*_cells(number), *_cells(number)]).encode()
+
+
 def _syntax_error(number: int) -> bytes:
     return with_answer(number, "def d_loss(a, b)\n    return", "for x in", RIGHT[1])
 
@@ -293,6 +301,7 @@ KINDS: dict[str, tuple[list[Maker], bool, bool]] = {
     "helper elsewhere": ([_helper_elsewhere], True, True),
     "training cells": ([_training], True, True),
     "stripped metadata": ([_stripped], True, True),
+    "duplicated cells": ([_doubled, _pasted_again], True, True),
     "syntax error": ([_syntax_error], True, True),
     "old format": ([_old_format], True, True),
     "right last": ([lambda n: with_answer(n, WRONG[0], RIGHT[0])], True, True),

@@ -284,7 +284,8 @@ def test_check_names_copies_that_are_stale_missing_or_left_over(repository):
 
 def test_the_command_line_lists_and_explains(capsys):
     assert cli.main(["exercises", "list"]) == 0
-    assert all(word in capsys.readouterr().out for word in INDEX)
+    told = capsys.readouterr().out
+    assert all(word in told for word in INDEX)
     assert cli.main(["exercises", "list", "game"]) == 0
     assert "game.d_loss" in capsys.readouterr().out
     for arguments, words in {

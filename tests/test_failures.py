@@ -20,11 +20,12 @@ MUTANTS = {
     "4.1 with the other weight": ("((1 - D).log(), -D)", "((1 - D).log(), D - 1)"),
     "4.2 with the other weight": ("(-D.log(), D - 1)", "(-D.log(), -D)"),
     "4.3 with the other weight": ("minimax_loss: a.sigmoid()", "minimax_loss: 1 - a.sigmoid()"),
+    "4.3 with the sign turned": ("+ weight[:, None] * hint", "- weight[:, None] * hint"),
     "4.4 for lines that share points": ("js(left, right)", "js(left, (left + right) / 2)"),
     "4.5 beyond the end of the overlap": ("min(shift / 1000, 1)", "min(shift / 1000, 2)"),
     "4.6 with a normal's tail": ("2 / math.pi * math.atan(t)", "math.erf(t / math.sqrt(2))"),
     "4.6 for a sum": ("(r / epsilon).mean", "(r / epsilon).sum"),
-    "4.7 with one JSD": ("frozen=True) - 2 * js", "frozen=True) - js"),
+    "4.7 with one JSD": ("minimax - 2 * js", "minimax - js"),
     "4.8 for the re-optimised D": ("frozen - (kl - 2 * js)", "moving - (kl - 2 * js)"),
     "4.8 with the sign turned": ("frozen - (kl - 2 * js)", "frozen - (kl + 2 * js)"),
     "4.9 with another covariance": ("distance**2 * torch.outer", "distance * torch.outer"),
@@ -34,9 +35,14 @@ MUTANTS = {
 
 
 @functools.cache
+def code_cells() -> list[nbformat.NotebookNode]:
+    return [cell for cell in nbformat.read(PAGE, as_version=4).cells if cell.cell_type == "code"]
+
+
+@functools.cache
 def page() -> dict[str, str]:
     """Return the page's code, one source for each cell that checks a result or is needed by one."""
-    cells = [cell for cell in nbformat.read(PAGE, as_version=4).cells if cell.cell_type == "code"]
+    cells = code_cells()
     checks = {tag: cell.source for cell in cells for tag in chapters.tags(cell) if tag.startswith("checks-")}
     needed = {word: next(cell.source for cell in cells if word in cell.source) for word in NEEDED}
     return needed | checks
@@ -67,6 +73,33 @@ def test_a_check_on_the_page_notices(name):
     assert source.count(right) == 1
     with pytest.raises(AssertionError):
         run(source.replace(right, wrong))
+
+
+GROWTH = "def train_only_d(seed)"  # the cell that trains D alone and looks at both gradients
+WRONG_GROWTH = {
+    "minimax with the other weight": ('"minimax": D_fake * size', '"minimax": (1 - D_fake) * size'),
+    "non-saturating with the other weight": ("= (1 - D_fake) * size", "= D_fake * size"),
+    "a discriminator that does not learn": ("lr=1e-3", "lr=0.0"),
+}
+
+
+def gradients_while_d_trains(right: str = "", wrong: str = "") -> tuple[object, object]:
+    """Run the page's cell for one seed and half the steps: does minimax fall 100-fold, does the other grow 10-fold?"""
+    source = next(cell.source for cell in code_cells() if GROWTH in cell.source)
+    assert source.count("range(5)") == 1 and (not right or source.count(right) == 1)
+    space = names() | {"blob_steps": 1000}
+    with torch.random.fork_rng():
+        exec(source.replace("range(5)", "range(1)").replace(right, wrong), space)
+    return space["falls"], space["grows"]
+
+
+def test_gradients_decay_and_grow_while_d_trains(capsys):
+    assert gradients_while_d_trains() == (1, 1)
+
+
+@pytest.mark.parametrize("name", WRONG_GROWTH)
+def test_decay_and_growth_need_the_right_weights(name, capsys):
+    assert gradients_while_d_trains(*WRONG_GROWTH[name]) != (1, 1)
 
 
 # The same results by another route ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gancourse import images, metrics
-from gancourse.datasets import digits, toy
+from gancourse.datasets import digits, fashion, toy
 from gancourse.errors import UserError
 
 KEYS = {
@@ -19,9 +19,13 @@ KEYS = {
     "digit_fid_uniform",
     "digit_fid_percent",
     "label_kl",
+    "label_kl_uniform",
     "classes",
     "confidence",
     "label_accuracy",
+    "label_accuracy_min",
+    "diversity",
+    "diversity_min",
 }
 
 
@@ -254,7 +258,7 @@ def test_every_shipped_covariance_has_full_rank(name):
 
 def test_statistics_of_another_judge_are_refused(monkeypatch):
     metrics.reference_statistics.cache_clear()
-    monkeypatch.setattr(metrics.judges, "judge_card", lambda: {"sha256": "0" * 64})
+    monkeypatch.setattr(metrics.judges, "judge_card", lambda name: {"sha256": "0" * 64})
     with pytest.raises(UserError, match="another judge"):
         metrics.reference_statistics("full-test")
 
@@ -285,6 +289,242 @@ def test_wrong_images_and_options_are_refused(test_set):
         metrics.digit_report(images, reference="trian")
     with pytest.raises(UserError, match="one whole-number label per image"):
         metrics.digit_report(images, test_set.labels[:5])
+
+
+# ----------------------------------------------------------------------------------------- within each class
+
+
+def ten_of(test_set, copies=100):
+    """Return the first test digit of each class `copies` times, and the labels."""
+    first = torch.stack([test_set.images[test_set.labels == label][0] for label in range(10)])
+    return first.repeat(copies, 1, 1, 1), torch.arange(10).repeat(copies)
+
+
+def test_diversity_by_hand():
+    x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0], [7.0, 7.0], [7.0, 8.0]])
+    found = metrics.class_diversity(x, torch.tensor([1, 1, 1, 0, 0]), classes=2)
+    assert found.dtype == torch.float64
+    assert found.tolist() == pytest.approx([1.0, (5 + 3 + 4) / 3])
+    assert metrics.class_diversity(x.numpy() + 5, [1, 1, 1, 0, 0], classes=2).tolist() == pytest.approx(found.tolist())
+    swapped = metrics.class_diversity(x, torch.tensor([0, 0, 0, 1, 1]), classes=2)
+    assert torch.equal(swapped, found.flip(0))
+
+
+def test_diversity_of_gaussians_reaches_the_closed_form_whatever_the_size():
+    x = torch.cat([normal(4000, 2), 3 * normal(4000, 2, seed=1)])  # E|a - b| of two normals in the plane: sqrt(pi)
+    labels = torch.arange(2).repeat_interleave(4000)
+    for per_class in (500, 2000, None):
+        found = metrics.class_diversity(x, labels, classes=2, per_class=per_class)
+        assert (found / torch.tensor([1.0, 3.0])).tolist() == pytest.approx([math.sqrt(math.pi)] * 2, rel=0.05)
+    few = torch.stack([metrics.class_diversity(x, labels, classes=2, per_class=3, seed=s) for s in range(400)])
+    assert (few.mean(dim=0) / torch.tensor([1.0, 3.0])).tolist() == pytest.approx([math.sqrt(math.pi)] * 2, rel=0.1)
+
+
+def test_diversity_is_seeded_and_takes_all_when_there_are_few():
+    x, labels = normal(300), torch.arange(10).repeat(30)
+    first = metrics.class_diversity(x, labels, per_class=5)
+    assert torch.equal(first, metrics.class_diversity(x, labels, per_class=5))
+    assert not torch.equal(first, metrics.class_diversity(x, labels, per_class=5, seed=1))
+    everything = metrics.class_diversity(x, labels, per_class=None)
+    assert metrics.class_diversity(x, labels, per_class=30, seed=7).tolist() == pytest.approx(everything.tolist())
+
+
+def test_a_class_without_pairs_is_named():
+    x, labels = normal(6), torch.tensor([0, 0, 1, 3, 3, 3])
+    with pytest.warns(UserWarning, match="class 1 has fewer than 2"):
+        assert math.isnan(metrics.class_diversity(x[:5], torch.tensor([0, 0, 1, 2, 2]), classes=3)[1])
+    with pytest.warns(UserWarning, match="classes 1, 2 have fewer than 2 samples"):
+        assert metrics.class_diversity(x, labels, classes=4).isnan().tolist() == [False, True, True, False]
+
+
+def test_diversity_refuses_what_has_no_answer():
+    x, labels = normal(20), torch.arange(10).repeat(2)
+    for wrong, what in (
+        (labels[:5], r"label per image, \(20,\), got torch.int64 \(5,\)"),
+        (labels.double(), "whole-number label per image"),
+        (labels > 3, "whole-number label per image"),
+        (labels[:, None], "whole-number label per image"),
+        (labels + 1, "Labels go from 0 to 9, got 1 to 10"),
+        (labels - 1, "Labels go from 0 to 9, got -1 to 8"),
+    ):
+        with pytest.raises(UserError, match=what):
+            metrics.class_diversity(x, wrong)
+    assert metrics.class_diversity(x, labels.to(torch.uint8)).shape == (10,)
+    for wrong in (x.to(torch.uint8), x[0], x * math.nan, x[:0]):
+        with pytest.raises(UserError, match="features"):
+            metrics.class_diversity(wrong, labels)
+    for few in (1, 0, -3):
+        with pytest.raises(UserError, match="per_class of at least 2"):
+            metrics.class_diversity(x, labels, per_class=few)
+
+
+def test_real_digits_are_as_diverse_as_real(test_set, real):
+    assert real["diversity"] == pytest.approx(1, abs=0.01)  # 500 at most of the reference itself
+    assert 0.95 < real["diversity_min"] <= real["diversity"]
+    assert 0.97 < real["label_accuracy_min"] <= real["label_accuracy"]
+    train = digits.load_mini("train")
+    other = metrics.digit_report(train.images[:4000], train.labels[:4000], data="mini", device="cpu")
+    assert other["diversity"] == pytest.approx(1, abs=0.06)
+
+
+def test_ten_memorised_pictures_have_no_diversity(test_set):
+    pictures, labels = ten_of(test_set)
+    report = metrics.digit_report(pictures, labels, device="cpu")
+    assert report["label_accuracy"] == report["label_accuracy_min"] == 1
+    assert report["label_kl_uniform"] == pytest.approx(0, abs=1e-9)
+    assert report["diversity"] == pytest.approx(0, abs=1e-5)
+    assert report["diversity_min"] == pytest.approx(0, abs=1e-5)
+
+
+def test_few_memorised_pictures_per_class_score_as_documented():
+    x = normal(8000, 64)
+    for k in (2, 5, 20):
+        drawn = torch.randint(k, (8000,), generator=generator(k)) + 100 * torch.arange(8000).remainder(10)
+        found = metrics.class_diversity(x[drawn], torch.arange(8000).remainder(10))
+        assert float(found.mean() / metrics.class_diversity(x, torch.zeros(8000).long(), 1)) == pytest.approx(
+            1 - 1 / k, abs=0.03
+        )
+
+
+def test_one_memorised_class_shows_in_the_smallest_ratio(test_set):
+    pictures, labels = test_set.images.clone(), test_set.labels
+    pictures[labels == 4] = pictures[labels == 4][0].clone()
+    report = metrics.digit_report(pictures, labels, data="mini", device="cpu")
+    assert report["diversity"] == pytest.approx(0.9, abs=0.01)
+    assert report["diversity_min"] == pytest.approx(0, abs=1e-5)
+
+
+def test_diversity_goes_by_the_labels_asked_for(test_set):
+    order = torch.randperm(len(test_set.labels), generator=generator(0))
+    ignored = metrics.digit_report(test_set.images, test_set.labels[order], data="mini", device="cpu")
+    assert ignored["diversity"] > 1.5 and ignored["label_accuracy"] < 0.2
+    swapped = torch.where(test_set.labels < 2, 1 - test_set.labels, test_set.labels)  # 0 asked where 1 is drawn
+    report = metrics.digit_report(test_set.images, swapped, data="mini", device="cpu")
+    real = metrics.reference_statistics("mini-test").diversity
+    assert report["diversity_min"] == pytest.approx(float(real[1] / real[0]), rel=0.03)
+    assert report["label_accuracy_min"] < 0.02 and 0.75 < report["label_accuracy"] < 0.82
+
+
+@pytest.mark.filterwarnings("ignore:digit_fid")
+def test_a_report_on_some_classes_speaks_of_those(test_set):
+    some = (test_set.labels == 3) | (test_set.labels == 8)
+    with pytest.warns(UserWarning, match="classes 0, 1, 2, 4, 5, 6, 7, 9 have fewer"):
+        report = metrics.digit_report(test_set.images[some], test_set.labels[some], data="mini", device="cpu")
+    assert report["diversity"] == pytest.approx(1, abs=0.01) and report["label_accuracy_min"] > 0.97
+    assert report["label_kl_uniform"] == pytest.approx(math.log(5), abs=0.04)
+    with pytest.warns(UserWarning, match="fewer than 2"):
+        report = metrics.digit_report(ten_of(test_set, 1)[0], torch.arange(10), data="mini", device="cpu")
+    assert (report["diversity"], report["diversity_min"]) == (None, None)
+
+
+def test_without_labels_there_is_nothing_to_say_about_them(test_set):
+    report = metrics.digit_report(test_set.images[:200], data="mini", device="cpu")
+    for key in ("label_accuracy", "label_accuracy_min", "diversity", "diversity_min"):
+        assert report[key] is None
+    assert 0 < report["label_kl_uniform"] < 0.1
+
+
+def test_labels_that_are_no_digits_are_refused(test_set):
+    pictures, labels = test_set.images[:100], test_set.labels[:100]
+    for wrong in (labels.float(), labels + 1, labels - 1, labels > 4, labels[:, None], labels.numpy() * 1.0):
+        with pytest.raises(UserError, match="one whole-number label per image|Labels go from 0 to 9"):
+            metrics.digit_report(pictures, wrong, data="mini", device="cpu")
+    with pytest.raises(UserError, match="uint8"):
+        metrics.digit_report(images.to_float(pictures), labels, data="mini", device="cpu")
+    with pytest.raises(UserError, match="uint8"):
+        metrics.digit_report(labels, pictures, data="mini", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["mini-train", "mini-test", "full-train", "full-test"])
+def test_the_shipped_diversities_are_plausible_and_reproduced(name):
+    shipped = metrics.reference_statistics(name).diversity
+    assert shipped.shape == (10,) and shipped.min() > 10 and int(shipped.argmin()) == 1
+    if name == "mini-test":
+        mini = digits.load_mini("test")
+        features = metrics.judge_digits(mini.images, "cpu").features
+        found = metrics.class_diversity(features, mini.labels, per_class=None)
+        assert found.tolist() == pytest.approx(shipped.tolist(), rel=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------------- clothes
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return fashion.load_mini("test")
+
+
+@pytest.fixture(scope="module")
+def worn(clothes):
+    return metrics.fashion_report(clothes.images, clothes.labels, data="mini", device="cpu")
+
+
+def test_real_clothes_score_as_real(worn):
+    assert set(worn) == {key.replace("digit_fid", "fashion_fid") for key in KEYS}
+    assert (worn["data"], worn["reference"], worn["n"], worn["classes"]) == ("mini", "test", 1000, 10)
+    assert worn["judge"] == metrics.judges.judge_card("fashion-judge")["sha256"][:12]
+    assert worn["fashion_fid"] < 1e-3
+    assert 0 < worn["fashion_fid_floor"] < 0.02 * worn["fashion_fid_uniform"]
+    assert worn["fashion_fid_percent"] == pytest.approx(100 * worn["fashion_fid"] / worn["fashion_fid_uniform"])
+    accuracy = metrics.judges.judge_card("fashion-judge")["accuracy"]
+    assert worn["label_accuracy"] == pytest.approx(accuracy, abs=0.03)
+    assert 0.5 < worn["label_accuracy_min"] < worn["label_accuracy"] - 0.05  # shirts
+    assert worn["diversity"] == pytest.approx(1, abs=0.01) and worn["label_kl"] < 0.01
+
+
+def test_ten_memorised_clothes_have_no_diversity(clothes):
+    pictures, labels = ten_of(clothes)
+    report = metrics.fashion_report(pictures, labels, device="cpu")
+    assert report["data"] == "full" and report["diversity"] == pytest.approx(0, abs=1e-5)
+    assert report["fashion_fid_percent"] > 1
+
+
+def test_noise_is_as_far_from_clothes_as_the_shipped_statistics_say(worn):
+    report = metrics.fashion_report(metrics.uniform_noise(), data="mini", device="cpu")
+    assert report["fashion_fid"] == pytest.approx(worn["fashion_fid_uniform"], rel=1e-3)
+    assert report["fashion_fid_percent"] == pytest.approx(100, rel=1e-3)
+
+
+def test_the_shipped_statistics_of_clothes_are_reproduced(clothes):
+    shipped = metrics.reference_statistics("mini-test", "fashion-judge")
+    found = metrics.statistics(metrics.judge_fashion(clothes.images, "cpu").features, clothes.labels)
+    assert torch.equal(found.labels, shipped.labels)
+    assert torch.allclose(found.mean, shipped.mean, atol=1e-3)
+    assert metrics.frechet_distance(found.mean, found.covariance, shipped.mean, shipped.covariance) < 1e-3
+    for name in ("full-train", "full-test", "mini-train", "mini-test", "uniform"):
+        reference = metrics.reference_statistics(name, "fashion-judge")
+        values = torch.linalg.eigvalsh(reference.covariance)
+        assert values[0] > 1e-5 * values[-1]
+        assert (reference.diversity is None) == (name == "uniform")
+    full = metrics.reference_statistics("full-test", "fashion-judge")
+    assert full.labels.tolist() == [1000] * 10
+
+
+def test_digits_and_clothes_do_not_compare(clothes, worn, real):
+    with pytest.raises(UserError, match="do not compare: judge is"):
+        metrics.compare(real, worn)
+    with pytest.raises(UserError, match="'digit-judge .*'fashion-judge "):
+        metrics.feature_report(
+            metrics.digit_features(clothes.images[:100], "cpu"), metrics.fashion_features(clothes.images[:100], "cpu")
+        )
+    digits_as_clothes = metrics.fashion_report(digits.load_mini("test").images, data="mini", device="cpu")
+    assert digits_as_clothes["fashion_fid"] > 10 * worn["fashion_fid_floor"]
+
+
+def test_statistics_of_clothes_belong_to_their_judge(monkeypatch, clothes):
+    metrics.reference_statistics.cache_clear()
+    monkeypatch.setattr(metrics, "FASHION_STATISTICS", metrics.STATISTICS)
+    with pytest.raises(UserError, match="made with another judge"):
+        metrics.fashion_report(clothes.images[:100], device="cpu")
+
+
+def test_wrong_clothes_are_refused(clothes):
+    with pytest.raises(UserError, match="uint8 pictures"):
+        metrics.fashion_report(clothes.images.float())
+    with pytest.raises(UserError, match="Labels go from 0 to 9"):
+        metrics.fashion_report(clothes.images[:100], clothes.labels[:100] + 9, device="cpu")
+    with pytest.warns(UserWarning, match="fashion_fid: 64 images are too few"):
+        metrics.fashion_report(clothes.images[:64], device="cpu")
 
 
 # --------------------------------------------------------------------------------------- distances of samples

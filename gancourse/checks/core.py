@@ -103,7 +103,7 @@ class Exercise:
         judge: (cases, results) → verdict. It compares with the reference and names the misconception.
         probe: how the answer is exercised, a name in ``probes.PROBES``; follows from `kind` if not given.
         trains: takes seconds; the self-test then uses 3 seeds.
-        seconds: more than this for all cases together is ``slow``.
+        seconds: more processor time than this for all cases together is ``slow``.
         rubric: for a text, what a person looks for.
     """
 
@@ -181,7 +181,7 @@ def verdict(exercise: Exercise, cases: list[Case], results: list[Result]) -> Ver
     if not judged.ok:
         return judged
     if (seconds := sum(result.seconds for result in results)) > exercise.seconds:
-        return wrong("slow", f"it takes {seconds:.1f} s, and {exercise.seconds:.0f} s are allowed")
+        return wrong("slow", f"it takes {seconds:.1f} s of processor time, and {exercise.seconds:.0f} s are allowed")
     return judged
 
 

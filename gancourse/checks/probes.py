@@ -75,7 +75,7 @@ class Result:
         after: argument → encoded state after the call, for `Case.changes`.
         mutated: names of the arguments that were changed and should not have been.
         printed: the first characters of what was printed.
-        seconds: time of the call.
+        seconds: processor time of the call; that of the clock depends on what else the machine does.
     """
 
     error: str | None = None
@@ -301,6 +301,38 @@ def build_normed_mlp(arguments: Sequence[Any], sizes: list[int], seed: int = 0, 
     return nn.Sequential(*layers[:-2]).train(training)
 
 
+class Conditional(nn.Module):
+    """A fully connected network of vectors and class labels, ``net(x, c)``; a single output loses its axis: (B,)."""
+
+    def __init__(self, embed: nn.Embedding, body: nn.Module) -> None:
+        super().__init__()
+        self.embed, self.body = embed, body
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Return the outputs for x, (B, inputs), and labels c, int64 (B,)."""
+        outputs = self.body(torch.cat([x, self.embed(c)], dim=1))
+        return outputs.squeeze(1) if outputs.shape[1] == 1 else outputs
+
+
+def build_conditional_mlp(
+    arguments: Sequence[Any],
+    sizes: list[int],
+    classes: int,
+    label_dim: int = 3,
+    activation: str = "tanh",
+    seed: int = 0,
+    stale: bool = False,
+) -> nn.Module:
+    """Return a network as `build_mlp` does that takes a label beside its input; `stale` leaves old gradients in it."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    embed = nn.Embedding(classes, label_dim, _weight=torch.randn(classes, label_dim, generator=generator))
+    net = Conditional(embed, build_mlp((), [sizes[0] + label_dim, *sizes[1:]], activation, seed))
+    if stale:
+        for parameter in net.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+    return net
+
+
 def _weights(outputs: int, inputs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     weight = torch.randn(outputs, inputs, generator=generator) / math.sqrt(inputs)
     return weight, 0.3 * torch.randn(outputs, generator=generator)
@@ -337,6 +369,7 @@ def build_mixture(arguments: Sequence[Any], means: Any, stds: Any, weights: Any)
 BUILDERS: dict[str, Callable[..., Any]] = {
     "mlp": build_mlp,
     "normed_mlp": build_normed_mlp,
+    "conditional_mlp": build_conditional_mlp,
     "linear": build_linear,
     "optimizer": build_optimizer,
     "mixture": build_mixture,
@@ -447,11 +480,11 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
     result, printed = Result(), _Head(200)
     torch.manual_seed(case.seed)
     random.seed(case.seed)
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         with contextlib.redirect_stdout(printed):
             output = probe(answer, args, kwargs)
-        result.seconds = time.perf_counter() - start
+        result.seconds = time.process_time() - start
         result.value = encode(output)
         if case.grads:
             _take_gradients(result, output, leaves)
@@ -459,7 +492,7 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: whatever an answer raises is told, never passed on
-        result = Result(seconds=time.perf_counter() - start)
+        result = Result(seconds=time.process_time() - start)
         result.error, result.message = _explain(error)
     result.printed = printed.getvalue()
     changed = [key for (key, argument), old in zip(guarded, before, strict=True) if _state(argument) != old]

@@ -43,12 +43,18 @@ class Source:
 def load(name: str, *, device: torch.device, seed: int = 0, quiet: bool = False) -> Source:
     """Return the training data called `name` on `device`; points of a formula are drawn with `seed`.
 
+    The label of a point of a mixture is its mode; curves have no labels.
+
     Raises:
         UserError: there is no data set of that name, or its files are damaged.
     """
     if name in toy.DISTRIBUTIONS:
         generator = torch.Generator().manual_seed(seed)
-        return Source(name, "formula", toy.get(name).sample(TOY_POINTS, generator).to(device))
+        distribution = toy.get(name)
+        if isinstance(distribution, toy.Mixture):
+            points, modes = distribution.sample_with_modes(TOY_POINTS, generator)
+            return Source(name, "formula", points.to(device), modes.to(device))
+        return Source(name, "formula", distribution.sample(TOY_POINTS, generator).to(device))
     if name in IMAGE_SETS:
         from gancourse.datasets import digits, fashion
 

@@ -28,9 +28,13 @@ class Mixture:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Return n points, float (n, 2); every mode is equally likely."""
+        return self.sample_with_modes(n, generator)[0]
+
+    def sample_with_modes(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return the points of :meth:`sample` and the mode each was drawn from, int64 (n,): labels for free."""
         _check_count(n)
         mode = torch.randint(len(self.centres), (n,), generator=generator)
-        return self.centres[mode] + self.std * torch.randn(n, 2, generator=generator)
+        return self.centres[mode] + self.std * torch.randn(n, 2, generator=generator), mode
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, float (n,), for points x of shape (n, 2)."""

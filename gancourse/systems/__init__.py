@@ -17,10 +17,19 @@ INDEX: dict[str, tuple[str, str]] = {
     "ring-gan": ("gan", "a GAN on a ring of eight Gaussians"),
     "grid-gan": ("gan", "a GAN on a grid of twenty-five Gaussians"),
     "digits-mlp": ("gan", "a fully connected GAN on handwritten digits"),
+    "digits-cgan": ("cgan", "a conditional GAN on handwritten digits: ask for a class"),
+    "digits-cgan-notes": ("cgan", "program 2 of the notes on handwritten digits: it learns its labels late"),
+    "fashion-cgan": ("cgan", "a conditional GAN on Fashion-MNIST: ask for a garment"),
+    "ring-cgan": ("cgan", "a conditional GAN on the ring, shown wrong labels too: the three-term loss"),
+    "digits-lsgan": ("lsgan", "a fully connected least-squares GAN on handwritten digits"),
+    "ring-lsgan": ("lsgan", "a least-squares GAN on a ring of eight Gaussians"),
 }
 """Recipe name → (module in this package, title)."""
 
-JUDGES: dict[str, str] = {"digits-judge": "the small classifier that judges digits"}
+JUDGES: dict[str, str] = {
+    "digits-judge": "the small classifier that judges digits",
+    "fashion-judge": "the small classifier that judges clothes",
+}
 """Judge → title. A judge is a classifier with a training of its own in ``gancourse.systems.judges``."""
 
 
@@ -53,4 +62,5 @@ def paper(name: str) -> tuple[Any, str]:
     import torch
 
     module = importlib.import_module(f"gancourse.systems.{name}")
-    return module.build(module.PAPER, torch.device("cpu")), module.PAPER_SOURCE
+    build = getattr(module, "build_paper", module.build)  # some papers' networks are none of our recipes'
+    return build(module.PAPER, torch.device("cpu")), module.PAPER_SOURCE

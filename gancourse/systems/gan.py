@@ -38,7 +38,7 @@ class GANConfig(Config):
         latent_dim: length of z ~ N(0, I).
         g_widths, d_widths: hidden layer widths of G and D, from input to output.
         g_norm: "batch" or "none", after every hidden layer of G.
-        d_norm: "spectral" (every layer of D, Miyato et al. 2018) or "none".
+        d_norm: "spectral" (every layer of D, Miyato et al. 2018), "spectral-after-first" (all but the first) or "none".
         g_activation, d_activation: "relu", "leaky_relu" (slope 0.2) or "gelu".
         d_pieces: above 1, D's hidden units are maxout units of so many pieces (Goodfellow et al. 2013).
         d_dropout: share of D's hidden units dropped in training.
@@ -87,7 +87,7 @@ class GANConfig(Config):
         check_real("d_lr", self.d_lr, 0.0, 10.0)
         for name, options in (
             ("g_norm", ("batch", "none")),
-            ("d_norm", ("spectral", "none")),
+            ("d_norm", ("spectral", "spectral-after-first", "none")),
             ("g_activation", ACTIVATIONS),
             ("d_activation", ACTIVATIONS),
             ("output", OUTPUTS),
@@ -151,8 +151,9 @@ class Discriminator(nn.Module):
                 layers[f"dropout{i}"] = nn.Dropout(config.d_dropout)
             width = hidden
         layers["logit"] = nn.Linear(width, 1)
-        if config.d_norm == "spectral":
-            for layer in [m for top in layers.values() for m in top.modules() if isinstance(m, nn.Linear)]:
+        if config.d_norm != "none":
+            linears = [m for top in layers.values() for m in top.modules() if isinstance(m, nn.Linear)]
+            for layer in linears[1 if config.d_norm == "spectral-after-first" else 0 :]:
                 spectral_norm(layer)
         self.layers = nn.Sequential(layers)
 

@@ -635,9 +635,31 @@ def judged_by_the_old_d(G, D, g_adam, d_adam, real, z):
     return report(d_loss, g_loss, a, b)
 
 
-@train_step.wrong("does-not-learn")
+@train_step.wrong("parts-later")
 def right_for_small_batches(G, D, g_adam, d_adam, real, z):
     return one_pass_through_g(G, D, g_adam, d_adam, real if len(real) < 10 else real[:1], z)
+
+
+@train_step.wrong("parts-later")
+def forgets_some_examples(G, D, g_adam, d_adam, real, z):
+    return one_pass_through_g(G, D, g_adam, d_adam, real[:32], z[:32])
+
+
+def slows_down():
+    """Return a step that is right at first, and then trains less from call to call."""
+    calls = []
+
+    def right_at_first(G, D, g_adam, d_adam, real, z):
+        calls.append(len(real))
+        if calls[-6:] == [64] * 6:
+            for group in g_adam.param_groups:
+                group["lr"] *= 0.8
+        return one_pass_through_g(G, D, g_adam, d_adam, real, z)
+
+    return right_at_first
+
+
+train_step.wrong("parts-later", slows_down())
 
 
 # 8 ---------------------------------------------------------------------------------------------------

@@ -9,4 +9,6 @@ INDEX: dict[str, tuple[str, str]] = {
     "optimum": ("03_what_the_game_optimises", "What the game optimises"),
     "failure": ("04_why_training_fails", "Why training fails"),
     "measure": ("05_measuring", "Measuring a GAN"),
+    "cgan": ("06_cgan", "Conditional GANs"),
+    "lsgan": ("07_lsgan", "Least squares"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -335,6 +336,7 @@ def log_cases(seed: int) -> list[Case]:
         row(4.0, 1.1, d=(uniform(0.8, 0.95), uniform(0.05, 0.2), uniform(0.3, 0.5))),  # few, but very wrong answers
         row(1.2, 5.0, d=opinions()),
         row(1.3, 1.2, d=(uniform(0.55, 0.8), uniform(0.05, 0.12), uniform(0.4, 0.6))),  # D moved a great deal
+        row(1.1, 1.2, d=(uniform(0.55, 0.8), uniform(0.6, 0.7), uniform(0.3, 0.5))),  # the fakes have fooled D
         row(0.9, 1.2, d=opinions()),
         row(0.75, 1.2, d=(uniform(0.55, 0.6), uniform(0.4, 0.45), 0.3)),  # enough for each half, not for both
         row(1.2, 0.9, d=opinions()),
@@ -399,11 +401,11 @@ POSSIBLE = Exercise(
         {
             "d-only": (
                 _audit(lambda L, g, real, fake, after: L >= _least(real, fake)),
-                "L_G is not audited: it has a smallest value as well",
+                "the loss of G is not audited: it has a smallest value as well",
             ),
             "g-only": (
                 _audit(lambda L, g, real, fake, after: g >= -after.log()),
-                "L_D is not audited",
+                "the loss of D is not audited: it has a smallest value as well",
             ),
             "reversed": (
                 _audit(lambda L, g, real, fake, after: (L <= _least(real, fake)) & (g <= -after.log())),
@@ -583,7 +585,7 @@ SAMPLE = Exercise(
             "global-seed": (
                 When(lambda cases, results: _outputs(sample).test(cases, results) and _touched(cases, results)),
                 "right samples, but they reset the global random generator: after each look at samples, the training "
-                "would draw the same noise again. Use a torch.Generator of your own",
+                "would draw the same noise again. Use a generator of random numbers of your own",
             ),
             "unseeded": (
                 When(_touched),
@@ -729,20 +731,14 @@ UPDATE_AVERAGE = Exercise(
 
 # 7 The training step ---------------------------------------------------------------------------------
 
-CLUSTERS, SPREAD, STEPS = 4, 0.1, 400
-FOUND, INSIDE = 4, 0.4
-"""Clusters with at least a fiftieth of the samples, and the share of samples inside one. Right steps reached 4, and
-at least 0.55, with each of 80 seeds; wrong ones that get so far as to be judged by this stay far below."""
-
-
-def corners() -> Tensor:
-    """Return the centres of the clusters, (4, 2)."""
-    angle = torch.arange(CLUSTERS) * (2 * math.pi / CLUSTERS)
-    return torch.stack([angle.cos(), angle.sin()], dim=1)
+LONG, BATCH_OF_LONG = 12, 64
+APART = 0.02
+"""After the long case the weights may be this far from the reference's, in units of the way that those have gone. Right
+steps, written differently, stayed below 0.0001 with 150 seeds (Adam enlarges rounding errors); wrong ones above 0.1."""
 
 
 def step_cases(seed: int) -> list[Case]:
-    """Three steps of small networks, two of others; then 400 steps on a ring of four clusters."""
+    """Three steps of small networks, two of others; then a longer run of larger ones, with larger batches."""
     draws = torch.Generator().manual_seed(seed)
     cases = []
     for steps, m, widths, lr in ((3, 5, (4, 3), 0.05), (2, 4, (3, 5), 0.03)):
@@ -753,10 +749,10 @@ def step_cases(seed: int) -> list[Case]:
         cases.append(_step_case(G, D, (lr, 2 * lr), real, torch.randn(steps, m, 3, generator=draws), note, seed))
     G = Spec("mlp", {"sizes": [2, 32, 32, 2], "activation": "leaky_relu", "seed": seed + 3})
     D = Spec("mlp", {"sizes": [2, 32, 32, 1], "activation": "leaky_relu", "seed": seed + 4})
-    places = corners()[torch.randint(CLUSTERS, (STEPS, 64), generator=draws)]
-    real = places + SPREAD * torch.randn(STEPS, 64, 2, generator=draws)
-    z = torch.randn(STEPS, 64, 2, generator=draws)
-    return [*cases, _step_case(G, D, (2e-3, 4e-3), real, z, "400 steps on a ring of four clusters", seed)]
+    real = torch.randn(LONG, BATCH_OF_LONG, 2, generator=draws).sign() + 0.1
+    z = torch.randn(LONG, BATCH_OF_LONG, 2, generator=draws)
+    note = f"{LONG} steps with batches of {BATCH_OF_LONG}"
+    return [*cases, _step_case(G, D, (2e-3, 4e-3), real, z, note, seed)]
 
 
 def _step_case(G: Spec, D: Spec, rates: tuple[float, float], real: Tensor, z: Tensor, note: str, seed: int) -> Case:
@@ -830,11 +826,17 @@ train_step = _step()
 """One step of the first GAN, with the four numbers of its log."""
 
 
+@functools.lru_cache(64)
+def _played(formula: Callable[..., Any], seed: int) -> list[Result]:
+    """Return what a formula gives for the short cases of a seed."""
+    return run(formula, step_cases(seed)[:-1], "train")
+
+
 def _plays(formula: Callable[..., Any]) -> When:
     """Recognise a step by what it leaves of both players, whatever it logs."""
 
     def test(cases: list[Case], results: list[Result]) -> bool:
-        pairs = zip(results, run(formula, cases, "train"), strict=True)
+        pairs = zip(results, _played(formula, cases[0].seed), strict=True)
         return all(close(got.changed(i), want.changed(i)) for got, want in pairs for i in (0, 1))
 
     return When(test)
@@ -847,7 +849,7 @@ def _logs(**changes: Callable[[dict[str, Tensor]], Tensor]) -> When:
     def test(cases: list[Case], results: list[Result]) -> bool:
         if not _plays(train_step).test(cases, results):
             return False
-        pairs = zip(results, run(formula, cases, "train"), strict=True)
+        pairs = zip(results, _played(formula, cases[0].seed), strict=True)
         return all(close(got.output["log"][name], want.output["log"][name]) for got, want in pairs for name in changes)
 
     return When(test)
@@ -926,11 +928,17 @@ ONE_STEP = compare(
         ),
         "g-first": (_plays(_step(g_first=True)), "G moves before D; here D moves first, and the D that moved judges"),
         "halved": (
-            _logs(d_loss=lambda seen: seen["d_loss"] / 2),
+            When(
+                lambda cases, results: close(
+                    [2 * loss for loss in _log(results, "d_loss")],
+                    _log(_played(train_step, cases[0].seed), "d_loss"),
+                    0.002,  # Adam does not feel the factor, but for rounding
+                )
+            ),
             "L_D is the mean of its two halves; (2.3) adds them, and a log of 0.69 would mean something else",
         ),
         "summed": (
-            When(lambda cases, results: close(_log(results, "g_loss"), _log(run(SUMMED, cases, "train"), "g_loss"))),
+            When(lambda cases, results: close(_log(results, "g_loss"), _log(_played(SUMMED, cases[0].seed), "g_loss"))),
             "the losses add up over the batch; they are means, or they grow with the batch",
         ),
         "mean-pixel": (
@@ -973,21 +981,25 @@ def _log(results: list[Result], name: str) -> list[float]:
 
 
 def judge_step(cases: list[Case], results: list[Result]) -> Verdict:
-    """Compare the single steps with the reference, then look at what the long run has reached."""
+    """Compare the short cases with the reference number by number, then where both players are after the long one."""
     judged = ONE_STEP(cases[:-1], results[:-1])
     if not judged.ok:
         return judged
-    samples = results[-1].output["samples"]
-    distance, nearest = torch.cdist(samples, corners()).min(dim=1)
-    inside = distance < 3 * SPREAD
-    found = int((torch.bincount(nearest[inside], minlength=CLUSTERS) >= len(samples) // 50).sum())
-    if found < FOUND or inside.double().mean() < INSIDE:
-        return wrong(
-            "does-not-learn",
-            f"single steps are right, but after {STEPS} steps on a ring of {CLUSTERS} clusters the samples reach "
-            f"{found} of them, and {inside.double().mean():.0%} lie inside one",
-        )
+    (expected,), (start,) = (run(formula, cases[-1:], "train") for formula in (train_step, _stand_still))
+    for player, name in enumerate("GD"):
+        away = _distance(results[-1].changed(player), expected.changed(player))
+        if not away <= APART * _distance(start.changed(player), expected.changed(player)):
+            return wrong(
+                "parts-later",
+                f"a few steps with small batches are right, but after {cases[-1].note} {name} is somewhere else. Does "
+                "every example of the batch count, and does nothing stay from one call to the next",
+            )
     return right()
+
+
+def _distance(a: list[Tensor], b: list[Tensor]) -> float:
+    """Return the distance of two networks: the root of the summed squares over all weights."""
+    return math.sqrt(sum((x - y).double().square().sum().item() for x, y in zip(a, b, strict=True)))
 
 
 TRAIN_STEP = Exercise(
@@ -999,8 +1011,6 @@ TRAIN_STEP = Exercise(
     cases=step_cases,
     judge=judge_step,
     probe="train",
-    trains=True,
-    seconds=30.0,
 )
 
 

@@ -205,7 +205,7 @@ LUCKY_SHARES = Exercise(
         {
             "losses-swapped": (BY_LOSS[::-1], "the two losses have changed places"),
             "percent": ([100 * share for share in BY_LOSS], "these are percent; give shares between 0 and 1"),
-            "by-D": (
+            "by-d": (
                 [_share(lambda a: 1 / (1 - _sigma(a))), _share(lambda a: 1 / _sigma(a))],
                 "these are shares of the slopes against D. The gradient goes on, through the sigmoid, to the logit",
             ),
@@ -260,7 +260,7 @@ STUCK_LOSSES = Exercise(
                 [D_HELD, *(value / math.log(2) for value in STUCK[1:])],
                 "the losses are in bits; the course measures in nats",
             ),
-            "share-for-D": (
+            "share-for-d": (
                 _item(0, HELD),
                 "the first number is the share of the data in that bump. D is asked about samples of the bag, and half "
                 "of the bag are fakes",
@@ -269,7 +269,7 @@ STUCK_LOSSES = Exercise(
                 _item(0, 0.5),
                 "D says ½ where data and fakes are equally dense. In that bump there are more fakes than data",
             ),
-            "D-swapped": (_item(0, 1 - D_HELD), "the first number is the chance that a sample there is generated"),
+            "d-swapped": (_item(0, 1 - D_HELD), "the first number is the chance that a sample there is generated"),
             "forgotten-share": (
                 _item(1, -math.log(D_HELD) - math.log(1 - D_HELD)),
                 "the second number takes all data to be in the left bump, and even exceeds 2 log 2. Of the data on the "
@@ -391,7 +391,7 @@ G_GRADIENT = Exercise(
                 _each(torch.neg),
                 "the sign is turned. G subtracts this gradient, and the logit of its samples should rise",
             ),
-            "by-D": (
+            "by-d": (
                 _by_D,
                 "the weight is the slope against D. The hints are gradients of the logit, and between the two stands "
                 "the sigmoid",

@@ -18,13 +18,17 @@ SAMPLES = {"images": 10_000, "points": 2_500}
 """How many samples an evaluation draws: 10,000 images, or 2,500 points (protocol of PacGAN's code)."""
 
 
+REPORTS = {"digits": metrics.digit_report, "fashion": metrics.fashion_report}
+"""Image data → how its samples are measured."""
+
+
 def evaluate(system: Any, *, seed: int = 1, n: int | None = None) -> dict[str, Any]:
     """Draw samples from a system's averaged generator and measure them.
 
     Points are measured by :func:`gancourse.metrics.mode_report`, digits by
-    :func:`gancourse.metrics.digit_report`; the keys are theirs, plus ``samples`` and ``sample_seed``. A conditional
-    system is asked for classes drawn uniformly, and the report says how often it obeyed (``label_accuracy``: for
-    points, the share whose nearest mode is the one that was asked for).
+    :func:`gancourse.metrics.digit_report`, clothes by :func:`gancourse.metrics.fashion_report`; the keys are theirs,
+    plus ``samples`` and ``sample_seed``. A conditional system is asked for classes drawn uniformly, and the report says
+    how often it obeyed (``label_accuracy``: for points, the share whose nearest mode is the one that was asked for).
     """
     from gancourse import images
 
@@ -38,10 +42,10 @@ def evaluate(system: Any, *, seed: int = 1, n: int | None = None) -> dict[str, A
         if labels is not None and isinstance(distribution, toy.Mixture):
             nearest = torch.cdist(points, distribution.centres).argmin(dim=1)
             report["label_accuracy"] = float((nearest == labels).double().mean())
-    elif data != "digits":
-        raise UserError(f"The package has no judge for {data!r} yet; the digit judge would give meaningless numbers.")
+    elif data not in REPORTS:
+        raise UserError(f"The package has no judge for {data!r} yet; another one would give meaningless numbers.")
     else:
-        report = metrics.digit_report(images.to_uint8(system.sample(n, seed=seed)).cpu(), labels)
+        report = REPORTS[data](images.to_uint8(system.sample(n, seed=seed)).cpu(), labels)
     return {"samples": n, "sample_seed": seed, **report}
 
 

@@ -221,7 +221,7 @@ def train_judge(arguments: argparse.Namespace) -> None:
     from gancourse.systems import judges
 
     out = arguments.out or Path("runs") / arguments.recipe
-    card = judges.train_judge(arguments.profile, arguments.seed, out, device=arguments.device)
+    card = judges.train_judge(arguments.profile, arguments.seed, out, name=arguments.recipe, device=arguments.device)
     if not arguments.quiet:
         print(judges.describe(card))
         print(f"written to {out}")

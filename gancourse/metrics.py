@@ -664,7 +664,8 @@ def fashion_report(
     Clothes are harder to tell apart than digits (pullover, coat, shirt). The judge labels real test pictures
     right less often, ``gancourse.systems.judges.judge_card("fashion-judge")["accuracy"]``: a perfect conditional
     generator has this ``label_accuracy``, with shirts far below it, and more of it means pictures that are more
-    typical than the real ones.
+    typical than the real ones. The judge was trained on mirrored pictures too: it labels them as well, but its
+    features see the difference, because real shoes point to the left.
     """
     return _report("fashion-judge", "fashion_fid", images, labels, data, reference, device)
 
@@ -684,6 +685,12 @@ def _report(
     if reference not in digits.SPLITS:
         raise unknown("reference", reference, digits.SPLITS)
     judgement = _judge(judge, images, device)
+    pictures = torch.as_tensor(images)
+    if len(pictures) > 1 and bool((pictures == pictures[:1]).all()):
+        warnings.warn(
+            f"All {len(pictures)} images are the same: constant images, or a generator that has collapsed to one.",
+            stacklevel=3,
+        )
     asked = None if labels is None else _checked_labels(labels, len(judgement.labels), judges.CLASSES)
     found = statistics(judgement.features, judgement.labels, fid)
     real = reference_statistics(f"{data}-{reference}", judge)

@@ -479,6 +479,12 @@ def test_ten_memorised_clothes_have_no_diversity(clothes):
     assert report["fashion_fid_percent"] > 1
 
 
+def test_mirrored_clothes_keep_their_labels_and_are_far_away(clothes, worn):
+    report = metrics.fashion_report(clothes.images.flip(2), clothes.labels, data="mini", device="cpu")
+    assert report["label_accuracy"] == pytest.approx(worn["label_accuracy"], abs=0.02)
+    assert report["fashion_fid_percent"] > 5  # real shoes point to the left
+
+
 def test_noise_is_as_far_from_clothes_as_the_shipped_statistics_say(worn):
     report = metrics.fashion_report(metrics.uniform_noise(), data="mini", device="cpu")
     assert report["fashion_fid"] == pytest.approx(worn["fashion_fid_uniform"], rel=1e-3)
@@ -769,3 +775,9 @@ def test_inception_out_of_reach_is_named(monkeypatch):
     monkeypatch.setattr(metrics.importlib, "import_module", fail)
     with pytest.raises(UserError, match="cannot be had here .*torch-fidelity"):
         metrics.inception_features(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), "cpu")
+
+
+def test_equal_images_are_measured_with_a_warning() -> None:
+    grey = torch.full((200, 28, 28, 1), 7, dtype=torch.uint8)
+    with pytest.warns(UserWarning, match="All 200 images are the same"):
+        assert metrics.digit_report(grey, data="mini", device="cpu")["digit_fid"] > 100

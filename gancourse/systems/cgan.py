@@ -85,8 +85,8 @@ class CGANConfig(GANConfig):
             raise UserError("g_condition=batchnorm needs BatchNorm in G: set g_norm=batch, or g_condition=concat.")
         if self.wrong_pairs != "none" and self.d_condition not in ("projection", "concat"):
             raise UserError(
-                f"wrong_pairs={self.wrong_pairs} needs a D with one score for a pair: d_condition=projection or concat. "
-                f"With d_condition={self.d_condition} set wrong_pairs=none."
+                f"wrong_pairs={self.wrong_pairs} needs a D with one score for a pair, d_condition=projection or "
+                f"concat. With d_condition={self.d_condition} set wrong_pairs=none."
             )
         super().__post_init__()
 
@@ -593,7 +593,7 @@ RECIPES = {
         build=build,
         profiles={"smoke": _SMOKE, "cpu": {"steps": 5_000}, "gpu": {}},
         minutes={"smoke": "a few seconds", "cpu": "about 2 minutes on two cores", "gpu": "not measured on a GPU yet"},
-        band={},
+        band={"cpu": "at most 30 % of the digits are what was asked for: after 5,000 steps it has hardly begun"},
     ),
     "fashion-cgan": Recipe(
         name="fashion-cgan",
@@ -603,7 +603,10 @@ RECIPES = {
         build=build,
         profiles={"smoke": _SMOKE, "cpu": {"steps": 10_000}, "gpu": {}},
         minutes={"smoke": "a few seconds", "cpu": "about 3 minutes on two cores", "gpu": "not measured on a GPU yet"},
-        band={},
+        band=dict.fromkeys(
+            ("cpu", "gpu"),
+            "85 % of the garments are what was asked for (the judge: 92.7 % of real ones), diversity at least 0.7",
+        ),
     ),
     "ring-cgan": Recipe(
         name="ring-cgan",

@@ -25,11 +25,24 @@ def thin(folder: Path, most: int = 6) -> list[Path]:
     sheets = sorted((folder / "samples").glob("step_*.png"))
     if len(sheets) <= most:
         return sheets
+    if most == 1:
+        return sheets[-1:]
     return [sheets[round(i * (len(sheets) - 1) / (most - 1))] for i in range(most)]
 
 
-def main(folders: list[Path]) -> None:
+def halved(folder: Path) -> bytes:
+    """Return a run's generator with its numbers in half precision; loading it makes single precision of them again."""
+    from safetensors.torch import load_file, save
+
+    weights = load_file(folder / "generator.safetensors")
+    weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    return save(weights, {"recipe": hub.read_record(folder)["recipe"]})
+
+
+def main(folders: list[Path], half: bool = False) -> None:
     """Evaluate, write the card, copy, and register."""
+    if half and len(folders) != 1:
+        raise UserError("--half publishes one run: the seeds of a spread are measured as they were trained.")
     records = [hub.read_record(folder) for folder in folders]
     if len({record["recipe"] for record in records}) != 1:
         raise UserError("These runs are of different recipes; publish the seeds of one.")
@@ -47,8 +60,14 @@ def main(folders: list[Path]) -> None:
     files["evaluation.json"] = (
         json.dumps([{"seed": s, **r} for s, r in zip(seeds, reports, strict=True)], indent=1) + "\n"
     ).encode()
-    files |= {f"samples/{sheet.name}": sheet.read_bytes() for sheet in thin(folders[0])}
-    size = sum(map(len, files.values()))
+    if half:
+        files["generator.safetensors"] = halved(folders[0])
+    for most in range(6, 0, -1):  # fewer sheets, if the weights leave no room for six
+        sheets = {f"samples/{sheet.name}": sheet.read_bytes() for sheet in thin(folders[0], most)}
+        size = sum(map(len, [*files.values(), *sheets.values()]))
+        if size <= LIMIT:
+            break
+    files |= sheets
     if size > LIMIT:
         raise UserError(f"The run takes {size / 2**20:.1f} MB; a published run has at most 3 MB.")
     name = records[0]["recipe"]
@@ -69,4 +88,5 @@ def main(folders: list[Path]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--half", action="store_true", help="store large weights in half precision")
     main(**vars(parser.parse_args()))

@@ -30,8 +30,8 @@ from gancourse import losses
 from gancourse.datasets.source import Batch
 from gancourse.errors import UserError, unknown
 from gancourse.layers import ConditionalBatchNorm, LabelEmbedding, check_labels
-from gancourse.systems.base import Average, Phase, Recipe, check_real, check_whole
-from gancourse.systems.gan import ACTIVATIONS, LOSSES, OUTPUTS, SAMPLES_AT_ONCE, GANConfig, Maxout
+from gancourse.systems.base import Recipe, check_real, check_whole
+from gancourse.systems.gan import ACTIVATIONS, GAN, LOSSES, OUTPUTS, SAMPLES_AT_ONCE, GANConfig, Maxout
 
 G_CONDITIONS = ("batchnorm", "concat")
 D_CONDITIONS = ("projection", "concat", "auxiliary", "two-scores")
@@ -235,41 +235,28 @@ def wrong_labels(c: Tensor, classes: int) -> Tensor:
     return (c + torch.randint_like(c, 1, classes)) % classes
 
 
-class CGAN:
+class CGAN(GAN):
     """A conditional GAN with one score for a pair of sample and label, and the phases of the plain GAN.
 
     `wrong_pairs` adds the third term of Reed et al. 2016: real samples with wrong labels count as fakes.
     """
 
-    reading_names: tuple[str, ...] = ("d_real", "d_fake", "d_fake_after")
+    config: CGANConfig
 
     def __init__(self, config: CGANConfig, device: torch.device) -> None:
-        self.config = config
-        self.device = device
-        self.G = Generator(config).to(device)
-        self.D = self.discriminator().to(device)
-        self.networks: dict[str, nn.Module] = {"G": self.G, "D": self.D}
-        self.average = Average(self.G, config.averaging)
-        betas = (config.beta1, config.beta2)
-        d_adam = torch.optim.Adam(self.D.parameters(), lr=config.d_lr, betas=betas, fused=device.type != "mps")
-        g_adam = torch.optim.Adam(self.G.parameters(), lr=config.g_lr, betas=betas, fused=device.type != "mps")
-        self.phases = [
-            Phase("d", self.d_loss, d_adam, repeat=config.k),
-            Phase("g", self.g_loss, g_adam, uses_data=False),
-        ]
+        super().__init__(config, device)
         if config.wrong_pairs != "none":
             self.reading_names += ("d_wrong",)
-        self._seen: dict[str, Tensor] = {}
         self._checked = False
+
+    def generator(self) -> nn.Module:
+        """Return the conditional generator."""
+        return Generator(self.config)
 
     def discriminator(self) -> nn.Module:
         """Return the network that `d_condition` names."""
         kinds = {"projection": ProjectionDiscriminator, "concat": ConcatDiscriminator}
         return kinds[self.config.d_condition](self.config)
-
-    def noise(self, n: int) -> Tensor:
-        """Return z ~ N(0, I), shape (n, latent_dim)."""
-        return torch.randn(n, self.config.latent_dim, device=self.device)
 
     def labels(self, n: int) -> Tensor:
         """Return n labels, int64 (n,), every class equally likely."""
@@ -304,10 +291,6 @@ class CGAN:
         fake_logits = self.D(self.G(self.noise(len(c)), c), c)  # (B,)
         self._seen["d_fake_after"] = fake_logits
         return LOSSES[self.config.loss](fake_logits)
-
-    def readings(self) -> dict[str, float]:
-        """Return the mean of D on right pairs, on fakes before and after D's update, and on wrong pairs if shown."""
-        return {name: float(self._seen[name].detach().sigmoid().mean()) for name in self.reading_names}
 
     @torch.no_grad()
     def generate(self, z: Tensor, c: Tensor) -> Tensor:

@@ -165,7 +165,7 @@ class Discriminator(nn.Module):
 class GAN:
     """Algorithm 1 of the paper as two phases: k updates of D, then one of G.
 
-    Other objectives override `d_loss` and `g_loss` and keep everything else.
+    Other objectives override `d_loss` and `g_loss`, other networks `generator` and `discriminator`; the rest stays.
     """
 
     reading_names: tuple[str, ...] = ("d_real", "d_fake", "d_fake_after")
@@ -173,8 +173,8 @@ class GAN:
     def __init__(self, config: GANConfig, device: torch.device) -> None:
         self.config = config
         self.device = device
-        self.G = Generator(config).to(device)
-        self.D = Discriminator(config).to(device)
+        self.G = self.generator().to(device)
+        self.D = self.discriminator().to(device)
         self.networks: dict[str, nn.Module] = {"G": self.G, "D": self.D}
         self.average = Average(self.G, config.averaging)
         betas = (config.beta1, config.beta2)
@@ -185,6 +185,14 @@ class GAN:
             Phase("g", self.g_loss, g_adam, uses_data=False),
         ]
         self._seen: dict[str, Tensor] = {}
+
+    def generator(self) -> nn.Module:
+        """Return a new generator; the constructor calls this once, before `discriminator`."""
+        return Generator(self.config)
+
+    def discriminator(self) -> nn.Module:
+        """Return a new discriminator."""
+        return Discriminator(self.config)
 
     def noise(self, n: int) -> Tensor:
         """Return z ~ N(0, I), shape (n, latent_dim)."""

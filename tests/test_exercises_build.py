@@ -256,6 +256,18 @@ def test_the_site_is_scanned_through_tags_entities_and_json(repository):
         build.build(root=repository.root, site=repository.root / "nowhere")
 
 
+def test_what_one_set_gives_is_no_secret_of_another(repository):
+    repository(code(LOSS))
+    site = repository.root / "site"
+    site.mkdir()
+    (site / "a.html").write_text(SHOWN)
+    with pytest.raises(UserError, match="shows a solution of 01_demo"):
+        build.build(root=repository.root, site=site)
+    given = code(f"def broken(real, fake):\n    {SHOWN}\n    return first", tags=["given"])
+    repository(given, name="02_other")
+    assert "none of them visible" in build.build(root=repository.root, site=site)
+
+
 def test_the_built_site_shows_no_solution():
     site = ROOT / "_build" / "html"
     if not (site / "index.html").is_file():

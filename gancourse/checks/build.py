@@ -331,14 +331,15 @@ def _strings(value: Any) -> Iterator[str]:
 def site_leaks(students: Iterable[Student], site: Path, root: Path) -> list[str]:
     """Return one sentence for each solution line on the built site.
 
-    Lines that chapters, pages or the package itself show are no secrets: the course teaches them.
+    Lines that chapters, pages, the package itself or cells tagged ``given`` of any set show are no secrets.
 
     Raises:
         UserError: there is no such folder.
     """
     if not site.is_dir():
         raise UserError(f"There is no folder {site}; build the site first, with make book.")
-    shown = squeeze("\n".join(_public_texts(root)))
+    students = list(students)
+    shown = squeeze("\n".join([*_public_texts(root), *(s.given for s in students)]))
     watched = [Student(s.name, s.notebook, s.secrets, s.given + shown) for s in students]
     found = []
     for path in sorted(p for p in site.rglob("*") if p.suffix in _SITE_FILES and p.is_file()):

@@ -52,8 +52,8 @@ class ConditionalBatchNorm(nn.Module):
     """BatchNorm whose scale and shift depend on the class: γ_c · (h - μ) / √(σ² + ε) + β_c.
 
     Mean and variance are those of the whole batch (in eval mode the running ones), as in plain BatchNorm. De Vries
-    et al. 2017, https://arxiv.org/abs/1707.00683, section 3; in a generator first in Dumoulin et al. 2017 and
-    Miyato & Koyama 2018, https://arxiv.org/abs/1802.05637.
+    et al. 2017, https://arxiv.org/abs/1707.00683, introduced it for questions about pictures; in a GAN's generator,
+    Miyato & Koyama 2018, https://arxiv.org/abs/1802.05637, after Dumoulin et al. 2017.
     """
 
     running_mean: Tensor

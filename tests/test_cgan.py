@@ -274,6 +274,7 @@ def test_training_data_with_bad_labels_are_refused(c: torch.Tensor | None) -> No
         ({"g_norm": "none"}, "g_condition=concat"),
         ({"d_condition": "auxiliary", "wrong_pairs": "mismatched"}, "one score"),
         ({"classes": 1}, "classes=1"),
+        ({"d_pieces": 5}, "maxout"),
         ({"pair_weight": -1.0}, "pair_weight"),
         ({"d_label_dim": 0}, "d_label_dim"),
     ],
@@ -368,3 +369,23 @@ def test_reference_runs_reach_what_the_course_claims() -> None:
         shipped["label_accuracy"],
         abs_tol=0.02,
     )
+
+
+def test_generate_refuses_what_would_break_on_a_gpu() -> None:
+    system, z = small(), torch.randn(3, 64)
+    for given, told in (
+        ((z, torch.tensor([1, 2, 10])), "run from 0 to 9"),
+        ((z, torch.tensor([1, 2])), r"\(3,\)"),
+        ((z, torch.tensor([1.0, 2.0, 3.0])), r"\(3, 10\)"),
+        ((z[:, :5], torch.tensor([1, 2, 3])), r"\(n, 64\)"),
+    ):
+        with pytest.raises(UserError, match=told):
+            system.generate(*given)
+
+
+def test_the_auxiliary_classifier_logs_how_often_it_is_right() -> None:
+    system = small(d_condition="auxiliary")
+    system.d_loss(batch())
+    system.g_loss(None)
+    read = system.readings()
+    assert set(read) == set(system.reading_names) and 0 <= read["c_real"] <= 1

@@ -5,6 +5,7 @@
 Every digit variant is trained for the same number of steps on the full training set and measured on the way, so
 that one sees how fast a label is learned; the ring runs read the equilibrium of the three-term loss from the log.
 Finished runs lie in DIR, so a stopped measurement goes on where it was. The report is gancourse/results/cgan.json.
+--runs takes folders of `gancourse train digits-cgan --profile cpu --seed S`: their spread at the cpu profile.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import gancourse
-from gancourse import cards, images, metrics, runtime, systems, training
+from gancourse import cards, hub, images, metrics, runtime, systems, training
 from gancourse.systems import cgan
 
 RESULTS = Path(gancourse.__file__).parent / "results" / "cgan.json"
@@ -89,8 +90,16 @@ def ring_run(changes: dict[str, Any], seed: int) -> dict[str, Any]:
     return {"seed": seed, **means, **{k: report[k] for k in ("modes", "high_quality", "label_accuracy")}}
 
 
-def main(steps: int, seeds: list[int], scratch: Path, only: list[str] | None) -> None:
-    """Train what is missing, then write the report."""
+def finished_run(folder: Path) -> dict[str, Any]:
+    """Return the report of a finished run of the recipe, with its seed and profile."""
+    record, report = hub.read_record(folder), cards.evaluate(hub.load(folder).system)
+    kept = {key: report[key] for key in (*KEPT, "label_accuracy_min", "diversity_min")}
+    return {"seed": record["seed"], "profile": record["profile"], "steps": record["config"]["steps"], **kept}
+
+
+def main(steps: int, seeds: list[int], scratch: Path, only: list[str] | None, runs: list[Path]) -> None:
+    """Train what is missing, then write the report; earlier measured runs stay in it unless new ones are given."""
+    earlier = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() and not runs else []
     scratch.mkdir(parents=True, exist_ok=True)
     jobs: list[tuple[str, str, int, Any]] = [
         ("ring", name, seed, changes) for seed in RING_SEEDS for name, changes in RINGS.items()
@@ -112,7 +121,8 @@ def main(steps: int, seeds: list[int], scratch: Path, only: list[str] | None) ->
             table[kind].setdefault(name, []).append(found)
     record = {
         "command": f"python book/tools/measure_cgan.py --scratch DIR --steps {steps} --seeds "
-        + " ".join(map(str, seeds)),
+        + " ".join(map(str, seeds))
+        + (" --only " + " ".join(f'"{name}"' for name in only) if only else ""),
         "steps": steps,
         "ring_steps": RING_STEPS,
         "samples": SAMPLES,
@@ -121,6 +131,7 @@ def main(steps: int, seeds: list[int], scratch: Path, only: list[str] | None) ->
         **common,
         "variants": table["digits"],
         "ring": table["ring"],
+        "runs": [finished_run(folder) for folder in runs] or earlier,
     }
     RESULTS.parent.mkdir(exist_ok=True)
     runtime.write_atomic(RESULTS, (json.dumps(record, indent=1) + "\n").encode())
@@ -133,4 +144,5 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--scratch", type=Path, required=True)
     parser.add_argument("--only", nargs="+", help="train only these variants (the report holds all that exist)")
+    parser.add_argument("--runs", type=Path, nargs="+", default=[], help="finished runs of digits-cgan to report")
     main(**vars(parser.parse_args()))

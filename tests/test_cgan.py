@@ -364,11 +364,11 @@ def test_reference_runs_reach_what_the_course_claims() -> None:
     assert shipped["label_accuracy"] >= 0.985
     assert shipped["label_kl_uniform"] <= 0.01
     assert shipped["diversity"] >= 0.8
-    assert math.isclose(
-        cards.evaluate(hub.load("digits-cgan").system, n=2000)["label_accuracy"],
-        shipped["label_accuracy"],
-        abs_tol=0.02,
-    )
+    runs = [run for run in hub.results("cgan")["runs"] if run["profile"] == "cpu"]
+    assert len(runs) >= 3 and sum(run["label_accuracy"] for run in runs) / len(runs) >= 0.97
+    assert all(run["label_kl_uniform"] <= 0.01 and run["diversity"] >= 0.8 for run in runs)
+    again = cards.evaluate(hub.load("digits-cgan").system, n=2000)
+    assert math.isclose(again["label_accuracy"], shipped["label_accuracy"], abs_tol=0.02)
 
 
 def test_generate_refuses_what_would_break_on_a_gpu() -> None:
@@ -389,3 +389,13 @@ def test_the_auxiliary_classifier_logs_how_often_it_is_right() -> None:
     system.g_loss(None)
     read = system.readings()
     assert set(read) == set(system.reading_names) and 0 <= read["c_real"] <= 1
+
+
+def test_the_log_of_three_terms_rests_where_the_theory_says() -> None:
+    """Within 0.03 over three seeds, a tolerance set before the runs; D, L_G and L_D of (6.8)."""
+    runs = hub.results("cgan")["ring"]["wrong pairs, weight 1/2"]
+    assert len(runs) == 3
+    for run in runs:
+        assert run["d_real"] == pytest.approx(2 / 3, abs=0.03)
+        assert run["g_loss"] == pytest.approx(math.log(1.5), abs=0.03)
+        assert run["d_loss"] == pytest.approx(math.log(1.5) + 0.5 * math.log(3), abs=0.03)

@@ -547,6 +547,7 @@ def least_squares_criterion(
     """Return C(G) = ½ E_p[(D* - c)²] + ½ E_q[(D* - c)²], Mao et al. 2017, section 3.2, with D* put in; ≥ 0.
 
     The first term is not in the generator's loss; the paper adds it, since for a fixed D it does not depend on G.
+    It is not what a step of G descends while D rests: there the first term stands still.
     2 C(G) = (a + b - 2c)² / 2 + (b - a)² / 4 · Δ(p, q), with Δ of :func:`triangular`.
 
     Raises:

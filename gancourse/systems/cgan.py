@@ -80,9 +80,7 @@ class CGANConfig(GANConfig):
             if value not in options:
                 raise unknown(name, str(value), options)
         if self.d_pieces != 1:
-            raise UserError(
-                f"d_pieces={self.d_pieces}: the conditional discriminators have no maxout; leave it at 1."
-            )
+            raise UserError(f"d_pieces={self.d_pieces}: the conditional discriminators have no maxout; leave it at 1.")
         if self.wrong_pairs not in WRONG_PAIRS:
             raise unknown("wrong_pairs", str(self.wrong_pairs), WRONG_PAIRS)
         if self.g_condition == "batchnorm" and self.g_norm != "batch":

@@ -49,10 +49,10 @@ class LSGANConfig(gan.GANConfig):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise UserError(f"{name}={value!r} must be a finite number: it is a target for D's score.")
         losses.check_targets(self.a, self.b)
-        if self.c == self.a:
+        if (self.c - self.a) * (self.b - self.a) <= 0:
             raise UserError(
-                f"c={self.c:g} and a={self.a:g} are the same target: G would want the very score that D gives to "
-                "generated samples, and the two would not play against each other. Take c from (a + b) / 2 up to b."
+                f"c={self.c:g} does not lie on b's side of a={self.a:g}: G would want the very score that D gives to "
+                f"generated samples, or one beyond it, and they would not play against each other. Take c={self.b:g}."
             )
 
 

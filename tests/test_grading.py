@@ -390,7 +390,8 @@ def test_inside_there_is_nothing_but_python(grader: worker.Grader) -> None:
 import ctypes, os, socket, gancourse
 def double(x):
     package = os.path.dirname(gancourse.__file__)
-    found = [os.listdir(os.path.join(package, name)) for name in ("checks", "grading")]
+    rooms = [os.path.join(package, name) for name in ("checks", "grading")]  # a checkout below /tmp is gone as a whole
+    found = [os.listdir(room) if os.path.isdir(room) else [] for room in rooms]
     try:
         socket.create_connection(("127.0.0.1", 9), 1)
     except OSError as error:

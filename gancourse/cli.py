@@ -229,11 +229,13 @@ def train_judge(arguments: argparse.Namespace) -> None:
 
 def save_samples(run: Run, step: int) -> None:
     """Write the fixed-noise samples of a step into the run's folder; a conditional system's sheet has a row a class."""
+    from gancourse import cards
+
     assert run.out is not None
     path = run.out / "samples" / f"step_{step:06d}.png"
     if run.source.x.ndim != 4:
         return write_picture(path, run.system, run.system.sample(POINTS_PER_SHEET, seed=run.seed))
-    if hasattr(run.system, "class_sheet"):
+    if cards.is_conditional(run.system):
         return write_picture(path, run.system, run.system.class_sheet(seed=run.seed), columns=10)
     write_picture(path, run.system, run.system.sample(PICTURES_PER_SHEET, seed=run.seed))
 
@@ -292,7 +294,9 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
 def _labels(arguments: argparse.Namespace, system: Any) -> Any:
     """Return the labels to draw, or None for a system without conditions."""
-    if not hasattr(system, "sample_labels"):
+    from gancourse import cards
+
+    if not cards.is_conditional(system):
         if arguments.labels is not None:
             raise UserError(f"{arguments.name} is not a conditional system: it cannot be asked for --labels.")
         return None

@@ -424,16 +424,13 @@ def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
 def train(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The answer is one training step; it is called for each of the batches, which are the last two arguments.
 
-    Gives the last ``log`` that it returns, whether that carries a ``graph``, and ``samples`` of the first argument,
-    the generator.
+    Gives the last ``log`` that it returns, and whether that carries a ``graph``.
     """
     *players, batches, noises = args
     log = None
     for batch, noise in zip(batches, noises, strict=True):
         log = answer(*players, batch, noise, **kwargs)
-    with torch.no_grad():
-        fresh = torch.randn(1000, noises.shape[-1], generator=torch.Generator().manual_seed(0))
-        return {"log": log, "graph": _carries_graph(log), "samples": players[0](fresh)}
+    return {"log": log, "graph": _carries_graph(log)}
 
 
 def _carries_graph(output: Any) -> bool:

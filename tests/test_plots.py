@@ -20,6 +20,8 @@ from matplotlib.text import Text
 
 from gancourse import plots
 from gancourse.errors import UserError
+from gancourse.plots.curves import _apart
+from gancourse.plots.sheets import _png
 
 matplotlib.use("Agg")
 
@@ -156,11 +158,11 @@ def test_png_round_trip(tmp_path, shape, smooth):
 
 def test_png_in_few_shades_is_the_nearest_grey_and_smaller():
     page = plots.sheet(digits(9), 3)
-    small = plots._png(page, shades=9)
+    small = _png(page, shades=9)
     back = np.rint(imread(io.BytesIO(small), format="png")[..., 0] * 255)
     assert np.abs(back - page[..., 0]).max() <= 255 / 16 + 0.5
     assert {0, 128, 255} <= set(np.unique(np.rint(np.linspace(0, 255, 9))))
-    assert len(small) < len(plots._png(page))
+    assert len(small) < len(_png(page))
 
 
 def test_png_refuses_what_is_not_pixels(tmp_path):
@@ -447,9 +449,9 @@ def test_curves_errors():
 
 
 def test_labels_move_as_little_as_possible():
-    assert plots._apart([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
-    assert plots._apart([0.5, 0.5, 0.9], 0.2) == pytest.approx([0.4, 0.6, 0.9])
-    assert plots._apart([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+    assert _apart([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
+    assert _apart([0.5, 0.5, 0.9], 0.2) == pytest.approx([0.4, 0.6, 0.9])
+    assert _apart([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
 
 
 def test_histogram_shares_bins_and_adds_up():

@@ -426,6 +426,19 @@ def test_modules_are_found_transitively(root):
     assert outputs.modules(["from gancourse import __version__; import torch"], root) == set()
 
 
+def test_modules_behind_a_package_that_gathers_names_are_found(root):
+    folder = root / "gancourse" / "plots"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from gancourse.plots.curves import curves\nfrom .sheets import sheet\n")
+    (folder / "curves.py").write_text("from gancourse.plots import style\ndef curves(): ...\n")
+    (folder / "sheets.py").write_text("from gancourse.plots.style import INK\ndef sheet(): ...\n")
+    (folder / "style.py").write_text("from ..errors import nearest\nINK = 1\n")
+    parts = {f"gancourse.plots.{name}" for name in ("curves", "sheets", "style")}
+    assert outputs.modules(["from gancourse import plots"], root) == {"gancourse.plots", "gancourse.errors", *parts}
+    real = {f"gancourse.plots.{path.stem}" for path in chapters.ROOT.glob("gancourse/plots/[a-z]*.py")}
+    assert len(real) >= 4 and real < outputs.modules(["from gancourse import plots"])
+
+
 def test_freshness(root):
     notebook = good()
     assert "never" in outputs.freshness(notebook, root).fault

@@ -1,0 +1,70 @@
+"""The course's pictures: sheets of samples, flip-books, discriminator landscapes, curves and histograms.
+
+One look everywhere, safe for colour-blind readers: data is blue, the generator orange, the discriminator
+green. Every plotting function returns a Matplotlib figure and never shows it: make it the last expression of
+a cell, or pass it to ``display``. Figures are opaque white with dark text, so that they read the same on a
+dark page.
+With ``ax=`` a function draws on axes of yours and returns their figure.
+
+Everything is at hand as ``plots.NAME``. Inside, ``style`` holds what all pictures share, ``sheets`` the images,
+``plane`` what lives in the plane, ``curves`` the lines over an axis; imports point one way, style ← plane ← curves and
+style ← sheets.
+"""
+
+from __future__ import annotations
+
+from gancourse.plots.curves import curves, density_1d, histogram, read_metrics
+from gancourse.plots.plane import Judge, Limits, Snapshot, landscape, landscape_strip, points, snapshot
+from gancourse.plots.sheets import Images, flip_book, frames_strip, sample_grid, save_png, sheet
+from gancourse.plots.style import (
+    DATA,
+    DISCRIMINATOR,
+    DPI,
+    FAMILY,
+    FONT,
+    GENERATOR,
+    INK,
+    MUTED,
+    OTHERS,
+    VERDICT,
+    WIDTH,
+    Array,
+    Picture,
+    blocks,
+    panels,
+)
+
+__all__ = [
+    "DATA",
+    "DISCRIMINATOR",
+    "DPI",
+    "FAMILY",
+    "FONT",
+    "GENERATOR",
+    "INK",
+    "MUTED",
+    "OTHERS",
+    "VERDICT",
+    "WIDTH",
+    "Array",
+    "Images",
+    "Judge",
+    "Limits",
+    "Picture",
+    "Snapshot",
+    "blocks",
+    "curves",
+    "density_1d",
+    "flip_book",
+    "frames_strip",
+    "histogram",
+    "landscape",
+    "landscape_strip",
+    "panels",
+    "points",
+    "read_metrics",
+    "sample_grid",
+    "save_png",
+    "sheet",
+    "snapshot",
+]

@@ -429,9 +429,44 @@ def test_curves_take_rows_nan_and_log_axes():
     first, second = (plots.curves(t, ["g_loss"], smooth=3, log_y=True) for t in (table, rows))
     for a, b in zip(first.axes[0].lines, second.axes[0].lines, strict=True):
         assert np.array_equal(a.get_ydata(), b.get_ydata(), equal_nan=True)
-    smoothed = first.axes[0].lines[-1].get_ydata()
-    assert np.isnan(smoothed[10:20]).all() and np.allclose(smoothed[20:], 0.7)
+    steps, smoothed = first.axes[0].lines[-1].get_data()
+    assert np.array_equal(steps, np.delete(table["step"], np.s_[10:20])) and np.allclose(smoothed, 0.7)
     assert first.axes[0].get_yscale() == "log"
+
+
+@pytest.mark.parametrize("smooth", [1, 3])
+def test_curves_lead_across_blanks(smooth):
+    table = log(200)
+    seldom = np.arange(200) % 4 == 0
+    blanks = {"step": table["step"], "fid": np.where(seldom, 5 + table["d_loss"], math.nan)}
+    alone = {name: values[seldom] for name, values in blanks.items()}
+    first, second = (plots.curves(t, ["fid"], smooth=smooth) for t in (blanks, alone))
+    assert len(first.axes[0].lines) == (1 if smooth == 1 else 2)
+    for line in first.axes[0].lines:
+        assert np.array_equal(line.get_xdata(), table["step"][seldom]) and np.isfinite(line.get_ydata()).all()
+    assert np.array_equal(rendered(first), rendered(second))
+    by_fid = plots.curves(blanks | {"d_loss": table["d_loss"]}, ["d_loss"], x="fid")
+    assert np.array_equal(by_fid.axes[0].lines[0].get_xdata(), alone["fid"])
+
+
+def test_curves_keep_the_gap_of_an_infinite_value():
+    table = log() | {"fid": np.full(50, 3.0)}
+    table["fid"][20] = math.inf
+    smoothed = plots.curves(table, ["fid"], smooth=5).axes[0].lines[-1].get_ydata()
+    assert np.isnan(smoothed[20]) and np.allclose(np.delete(smoothed, 20), 3)
+
+
+@pytest.mark.parametrize("smooth", [1, 3])
+def test_curves_show_a_single_number_as_a_dot(smooth):
+    table = log()
+    single = np.full(50, math.nan)
+    single[30] = 1.4
+    figure = plots.curves(table | {"d_fake": single}, ["d_loss", "d_fake"], smooth=smooth)
+    colour = np.rint(255 * np.array(matplotlib.colors.to_rgb(plots.GENERATOR)))
+    box = figure.axes[0].get_window_extent()
+    inside = rendered(figure)[:, int(box.x0) : int(box.x1)]
+    assert (inside == colour).all(axis=-1).sum() > 20
+    assert [line.get_marker() for line in plots.curves(table, ["d_loss"]).axes[0].lines] == ["None"]
 
 
 def test_curves_errors():
@@ -441,6 +476,7 @@ def test_curves_errors():
         ({"step": [], "d_loss": []}, ["d_loss"], "no rows"),
         ({"step": [1, 2], "d_loss": [1]}, ["d_loss"], "differ in length"),
         ({"step": [1, 2], "d_loss": [math.nan] * 2}, ["d_loss"], "no finite number"),
+        ({"step": [1, math.nan], "d_loss": [math.nan, 2]}, ["d_loss"], "No row has a number in both 'step' and"),
         ({"step": [1, 2], "d_loss": ["a", "b"]}, ["d_loss"], "should be numbers"),
         (log(), [], "0 columns"),
     ):
@@ -492,6 +528,21 @@ def test_read_metrics(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not text"):
         plots.read_metrics(path)
+
+
+def test_read_metrics_drops_a_last_line_without_its_newline(tmp_path):
+    path = tmp_path / "metrics.csv"
+    for torn in ("50,0.69", "50,0.6931", "50,", "50", "50,0.69x", '50,"'):  # the cell was to be 0.6931
+        for end in ("\n", "\r\n"):
+            path.write_bytes(end.join(("step,d_loss", "0,1.5", "25,", torn)).encode())
+            table = plots.read_metrics(path)
+            assert table["step"].tolist() == [0, 25] and table["d_loss"][0] == 1.5 and math.isnan(table["d_loss"][1])
+    path.write_bytes(b"step,d_loss\r\n0,1.5\r\n25,0.6931\r\n")
+    assert plots.read_metrics(path)["d_loss"].tolist() == [1.5, 0.6931]
+    for text in ("step,d_loss\n0,0.69", "step,d_loss", "step,d_l"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="no complete row"):
+            plots.read_metrics(path)
 
 
 # All of them -----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def _along(values: Any, xs: Array, name: str) -> Array:
 def read_metrics(path: str | Path) -> dict[str, Array]:
     """Read a run's metrics.csv as one float array per column; an empty cell becomes NaN.
 
-    A last line that was cut short, as a killed run leaves it, is dropped.
+    A last line without its newline is dropped, whatever it holds: a killed run may have left half a number there.
 
     Raises:
         UserError: no such file, no rows, a row of another length, or a cell that is no number.
@@ -104,7 +104,8 @@ def read_metrics(path: str | Path) -> dict[str, Array]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise UserError(f"Cannot read {path}: {reason}. Give the metrics.csv of a run.") from None
-    header, *rows = [row for row in csv.reader(io.StringIO(text)) if row] or [[]]
+    whole = text[: text.rfind("\n") + 1]
+    header, *rows = [row for row in csv.reader(io.StringIO(whole)) if row] or [[]]
     if rows and len(rows[-1]) < len(header):
         rows.pop()
     if not rows:
@@ -124,10 +125,10 @@ def _smoothed(values: Array, window: int) -> Array:
     """Return the centred mean over `window` rows, ignoring NaN; NaN stays where it was."""
     if window <= 1:
         return values
-    kernel = np.ones(min(window, len(values)))
-    known = np.isfinite(values)
-    total = np.convolve(np.where(known, values, 0.0), kernel, mode="same")
-    count = np.convolve(known.astype(float), kernel, mode="same")
+    known, kernel = np.isfinite(values), np.ones(window)
+    middle = slice((window - 1) // 2, (window - 1) // 2 + len(values))
+    total = np.convolve(np.where(known, values, 0.0), kernel)[middle]
+    count = np.convolve(known.astype(float), kernel)[middle]
     return np.where(known, total / np.maximum(count, 1.0), np.nan)
 
 
@@ -177,17 +178,20 @@ def curves(
 ) -> Figure:
     """Draw columns of a run's log over its steps, each named at its right end.
 
+    A column is drawn over the rows that have it: a line leads across blanks (NaN), and a single number is a dot.
+
     Args:
         rows: what `read_metrics` returns, or a list of rows as dictionaries.
         columns: the columns to draw; a mapping gives each the words to show.
         x: the column along the horizontal axis.
-        smooth: rows in a centred moving mean; the raw values stay visible as a thin line.
+        smooth: rows in a centred moving mean, blanks not counted; the raw values stay visible as a thin line.
         band: the expected (low, high), shaded.
         log_y: logarithmic vertical axis.
         references: words to heights of horizontal lines, for example ``{"2 log 2": 2 * math.log(2)}``.
 
     Raises:
-        UserError: no rows, an unknown column (the nearest name is suggested), or a column without any number.
+        UserError: no rows, an unknown column (the nearest name is suggested), or a column without any number
+            beside one in `x`.
     """
     table = _table(rows)
     shown = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
@@ -197,7 +201,6 @@ def curves(
     if smooth < 1 or not shown:
         raise UserError(f"Got smooth={smooth} and {len(shown)} columns; both must be at least 1.")
     figure, ax = canvas(ax, height=3.7)
-    steps = table[x]
     labels: list[tuple[float, str, str]] = []
     if band is not None:
         ax.axhspan(*band, color="#000000", alpha=0.07, linewidth=0)
@@ -207,14 +210,17 @@ def curves(
         ax.axhline(value, color=MUTED, linewidth=1.0, linestyle=(0, (5, 3)))
         labels.append((value, text, MUTED))
     for name, colour in colours(shown).items():
-        values = table[name]
+        given = ~(np.isnan(table[x]) | np.isnan(table[name]))
+        steps, values = table[x][given], table[name][given]
         known = np.isfinite(values)
-        if not known.any():
+        if not np.isfinite(table[name]).any():
             raise UserError(f"Column {name!r} holds no finite number; the run may have diverged at its start.")
-        smoothed = _smoothed(np.where(known, values, np.nan), smooth)
+        if not known.any():
+            raise UserError(f"No row has a number in both {x!r} and {name!r}; choose another column for x.")
+        smoothed = _smoothed(np.where(known, values, np.nan), min(smooth, len(given)))
         if smooth > 1:
             ax.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
-        ax.plot(steps, smoothed, color=colour)
+        ax.plot(steps, smoothed, color=colour, marker="o" if known.sum() == 1 else None)
         labels.append((float(smoothed[known][-1]), shown[name], colour))
     if log_y:
         _log_y(ax)

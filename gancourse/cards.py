@@ -1,4 +1,4 @@
-"""What a run is worth: its evaluation with fixed keys, and the card that tells it to people."""
+"""The card of a run, which tells people what it is and what it is worth, and the tables of the chapters."""
 
 from __future__ import annotations
 
@@ -8,50 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from gancourse import metrics, systems
-from gancourse.datasets import toy
-from gancourse.errors import UserError
-
-SAMPLES = {"images": 10_000, "points": 2_500}
-"""How many samples an evaluation draws: 10,000 images, or 2,500 points (protocol of PacGAN's code)."""
-
-
-REPORTS = {"digits": metrics.digit_report, "fashion": metrics.fashion_report}
-"""Image data → how its samples are measured."""
-
-
-def evaluate(system: Any, *, seed: int = 1, n: int | None = None) -> dict[str, Any]:
-    """Draw samples from a system's averaged generator and measure them.
-
-    Points are measured by :func:`gancourse.metrics.mode_report`, digits by
-    :func:`gancourse.metrics.digit_report`, clothes by :func:`gancourse.metrics.fashion_report`; the keys are theirs,
-    plus ``samples`` and ``sample_seed``. A conditional system is asked for classes drawn uniformly, and the report says
-    how often it obeyed (``label_accuracy``: for points, the share whose nearest mode is the one that was asked for).
-    """
-    from gancourse import images
-
-    data = system.config.data
-    n = n or SAMPLES["points" if data in toy.DISTRIBUTIONS else "images"]
-    labels = system.sample_labels(n, seed=seed) if is_conditional(system) else None
-    if data in toy.DISTRIBUTIONS:
-        distribution = toy.get(data)
-        points = system.sample(n, seed=seed).cpu()
-        report = metrics.mode_report(points, distribution) if isinstance(distribution, toy.Mixture) else {}
-        if labels is not None and isinstance(distribution, toy.Mixture):
-            nearest = torch.cdist(points, distribution.centres).argmin(dim=1)
-            report["label_accuracy"] = float((nearest == labels).double().mean())
-    elif data not in REPORTS:
-        raise UserError(f"The package has no judge for {data!r} yet; another one would give meaningless numbers.")
-    else:
-        report = REPORTS[data](images.to_uint8(system.sample(n, seed=seed)).cpu(), labels)
-    return {"samples": n, "sample_seed": seed, **report}
-
-
-def is_conditional(system: Any) -> bool:
-    """Whether a system is asked for classes, that is, has ``sample_labels``."""
-    return hasattr(system, "sample_labels")
+from gancourse import systems
 
 
 def summarise(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -116,8 +73,9 @@ def card(record: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], seeds:
 
 def seconds_of(folder: Path) -> float:
     """Return the training seconds that the last row of a run's ``metrics.csv`` holds."""
-    rows = (folder / "metrics.csv").read_text(encoding="utf-8").splitlines()
-    return float(rows[-1].split(",")[1]) if len(rows) > 1 else 0.0
+    from gancourse.logs import read_metrics
+
+    return float(read_metrics(folder / "metrics.csv")["seconds"][-1])
 
 
 def results_table(results: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from gancourse.training import Run
 
 PROFILE_NAMES = ("smoke", "cpu", "gpu")
-PICTURES_PER_SHEET = 64
-POINTS_PER_SHEET = 2_500
 
 
 class Parser(argparse.ArgumentParser):
@@ -176,8 +174,9 @@ def run_list(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
+    width = max(map(len, titles)) + 2
     for row in rows:
-        print(f"{row['recipe']:19}{row['title']}{'   [reference run]' if row['reference_run'] else ''}")
+        print(f"{row['recipe']:{width}}{row['title']}{'   [reference run]' if row['reference_run'] else ''}")
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -185,7 +184,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     if arguments.recipe in systems.JUDGES:
         return train_judge(arguments)
     recipe = systems.recipe(arguments.recipe)  # before torch is paid for
-    from gancourse import cards, hub, runtime, training
+    from gancourse import cards, evaluation, hub, runtime, training
 
     out = arguments.out or Path("runs") / recipe.name
     say = (lambda *_: None) if arguments.quiet else print
@@ -206,7 +205,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     if run.step:
         say(f"resuming at step {run.step:,} of {run.config.steps:,}")
     run.train(lambda step, system: save_samples(run, step))
-    report = cards.evaluate(run.system)
+    report = evaluation.evaluate(run.system)
     text = cards.card(hub.read_record(out), [report], [run.seed], run.seconds)
     runtime.write_atomic(out / "card.md", text.encode())
     for key, line in cards.summarise([report]).items():
@@ -228,20 +227,13 @@ def train_judge(arguments: argparse.Namespace) -> None:
 
 
 def save_samples(run: Run, step: int) -> None:
-    """Write the fixed-noise samples of a step into the run's folder; a conditional system's sheet has a row a class."""
-    from gancourse import cards
-
+    """Write a system's sheet at a step into the run's folder."""
     assert run.out is not None
-    path = run.out / "samples" / f"step_{step:06d}.png"
-    if run.source.x.ndim != 4:
-        return write_picture(path, run.system, run.system.sample(POINTS_PER_SHEET, seed=run.seed))
-    if cards.is_conditional(run.system):
-        return write_picture(path, run.system, run.system.class_sheet(seed=run.seed), columns=10)
-    write_picture(path, run.system, run.system.sample(PICTURES_PER_SHEET, seed=run.seed))
+    write_picture(run.out / "samples" / f"step_{step:06d}.png", run.config.data, *run.system.sheet(seed=run.seed))
 
 
-def write_picture(path: Path, system: Any, samples: Any, columns: int = 8) -> None:
-    """Write samples as a PNG: a sheet of images, or a scatter plot of points."""
+def write_picture(path: Path, data: str, samples: Any, columns: int = 8) -> None:
+    """Write samples as a PNG: a sheet of images, or a scatter plot of points beside the modes of their data."""
     import io
 
     from gancourse import images, plots, runtime
@@ -250,7 +242,7 @@ def write_picture(path: Path, system: Any, samples: Any, columns: int = 8) -> No
     if samples.ndim == 4:
         plots.save_png(path, plots.sheet(images.to_uint8(samples).cpu(), columns=columns))
         return
-    distribution = toy.get(system.config.data)
+    distribution = toy.get(data)
     mixture = distribution if isinstance(distribution, toy.Mixture) else None
     reach = 1.5 if mixture is None else 1.2 * float(mixture.centres.abs().max()) + 0.3
     figure = plots.points(samples.cpu(), mixture=mixture, limits=reach)  # one frame for all steps
@@ -272,9 +264,10 @@ def run_sample(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from gancourse import images, runtime
+    from gancourse.systems.base import PICTURES_PER_SHEET, POINTS_PER_SHEET
 
-    labels = _labels(arguments, trained.system)
-    samples = trained.system.sample(arguments.n, seed=arguments.seed, **({} if labels is None else {"labels": labels}))
+    asked = {} if arguments.labels is None else {"c": _labels(arguments.labels, arguments.n)}
+    samples, labels, _ = trained.system.draw(arguments.n, seed=arguments.seed, **asked)
     if arguments.out is not None:
         arrays = {"images": images.to_uint8(samples)} if samples.ndim == 4 else {"points": samples}
         if labels is not None:
@@ -288,40 +281,25 @@ def run_sample(arguments: argparse.Namespace) -> None:
         )
     if arguments.png is not None:
         shown = samples[: PICTURES_PER_SHEET if samples.ndim == 4 else POINTS_PER_SHEET]
-        write_picture(arguments.png, trained.system, shown)
+        write_picture(arguments.png, trained.system.config.data, shown)
         print(f"{arguments.png}: the first {len(shown)} of {len(samples)} samples")
 
 
-def _labels(arguments: argparse.Namespace, system: Any) -> Any:
-    """Return the labels to draw, or None for a system without conditions."""
-    from gancourse import cards
-
-    if not cards.is_conditional(system):
-        if arguments.labels is not None:
-            raise UserError(f"{arguments.name} is not a conditional system: it cannot be asked for --labels.")
-        return None
-    if arguments.labels is None:
-        return system.sample_labels(arguments.n, seed=arguments.seed)
-    import torch
-
-    from gancourse.layers import check_labels
-
+def _labels(text: str, n: int) -> list[int]:
+    """Return the classes that --labels asks for, repeated up to n; whether they exist is the system's business."""
     try:
-        given = [int(word) for word in arguments.labels.split(",")]
+        given = [int(word) for word in text.split(",")]
     except ValueError:
-        raise UserError(
-            f"--labels {arguments.labels!r} should be whole numbers with commas, such as 8 or 0,1,2."
-        ) from None
-    wanted = check_labels(given, system.config.classes)
-    return wanted.repeat(-(-arguments.n // len(wanted)))[: max(arguments.n, 0)].to(torch.int64)
+        raise UserError(f"--labels {text!r} should be whole numbers with commas, such as 8 or 0,1,2.") from None
+    return (given * (n // len(given) + 1))[: max(n, 0)]
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
     """Measure a run and print the report."""
     trained = _load(arguments)
-    from gancourse import cards
+    from gancourse import evaluation
 
-    report = {"run": arguments.name, **cards.evaluate(trained.system, seed=arguments.seed, n=arguments.n)}
+    report = {"run": arguments.name, **evaluation.evaluate(trained.system, seed=arguments.seed, n=arguments.n)}
     if arguments.json:
         print(json.dumps(report, indent=2))
         return
@@ -341,15 +319,15 @@ def _load(arguments: argparse.Namespace) -> Trained:
 def run_describe(arguments: argparse.Namespace) -> None:
     """Print networks and parameter counts."""
     if arguments.paper:
-        system, source = systems.paper(arguments.name)
+        networks, source = systems.paper(arguments.name)
         print(f"{arguments.name}, at the paper's size: {source}")
     else:
         recipe = systems.recipe(arguments.name)
         import torch
 
-        system = recipe.build(recipe.at(), torch.device("cpu"))
+        networks = recipe.build(recipe.at(), torch.device("cpu")).networks
         print(f"{recipe.name}: {recipe.title}")
-    for name, network in system.networks.items():
+    for name, network in networks.items():
         count = sum(p.numel() for p in network.parameters())
         print(f"\n{name}: {count:,} parameters")
         print(network)

@@ -23,3 +23,19 @@ def unknown(kind: str, given: str, options: Iterable[str]) -> UserError:
     """Return the error for a name that is not in `options`, with the nearest name and the full list."""
     options = list(options)
     return UserError(f"Unknown {kind} {given!r}.{nearest(given, options)} Known: {', '.join(options)}.")
+
+
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raise a UserError unless `value` is a whole number between `low` and `high`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UserError(f"{name}={value!r} must be a whole number from {low} to {high}.")
+    if not low <= value <= high:
+        raise UserError(f"{name}={value!r} is out of range: it is a whole number from {low} to {high}.")
+
+
+def check_real(name: str, value: object, low: float, high: float) -> None:
+    """Raise a UserError unless `value` is a number with `low` ≤ value < `high`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise UserError(f"{name}={value!r} must be a number from {low:g} to below {high:g}.")
+    if not low <= value < high:
+        raise UserError(f"{name}={value!r} is out of range: it is a number from {low:g} to below {high:g}.")

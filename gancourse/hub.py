@@ -5,7 +5,6 @@ In a checkout they are read from ``book/_static/runs``; elsewhere they are fetch
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -145,12 +144,15 @@ def _build(record: Mapping[str, Any], folder: Path, device: torch.device) -> Any
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from gancourse.systems.configs import from_record
+
     recipe = systems.recipe(record["recipe"])
-    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()}
     try:
-        system = recipe.build(dataclasses.replace(recipe.config, **settings), device)
-    except TypeError as error:
-        raise UserError(f"{folder / 'config.json'} fits another version of the package: {error}.") from None
+        config = from_record(recipe.config, record["config"], recipe.system)
+        system = recipe.build(config, device)
+    except (TypeError, UserError) as error:
+        raise UserError(f"{folder / 'config.json'} fits another version of the package: {error}") from None
+    system.start_step(config.steps)
     path = folder / "generator.safetensors"
     try:
         system.average.module.load_state_dict(load_file(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 from gancourse.errors import UserError
 
@@ -34,6 +35,26 @@ def check_labels(c: object, classes: int, n: int | None = None) -> Tensor:
     if len(c) and not 0 <= int(c.min()) <= int(c.max()) < classes:
         raise UserError(f"Labels run from 0 to {classes - 1}; got {int(c.min())} to {int(c.max())}.")
     return c.long()
+
+
+def check_conditions(z: Tensor, c: Tensor | None, latent_dim: int, classes: int) -> None:
+    """Raise a UserError unless z is noise (n, latent_dim) and c fits it.
+
+    Args:
+        z: float (n, latent_dim).
+        c: labels, int64 (n,), or class weights, float (n, classes); None where there are no classes.
+        latent_dim, classes: what the networks were built for; 0 classes: no conditions.
+    """
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise UserError(f"Noise should have the shape (n, {latent_dim}); got {tuple(z.shape)}.")
+    if not classes:
+        if c is not None:
+            raise UserError("This system has no conditions: it cannot be asked for c. Use a conditional one.")
+    elif c is None or not c.is_floating_point():
+        check_labels(c, classes, len(z))
+    elif c.shape != (len(z), classes):
+        wanted = f"({len(z)}, {classes})"
+        raise UserError(f"Class weights should have the shape {wanted}; got {tuple(c.shape)}. Labels are integers.")
 
 
 class LabelEmbedding(nn.Embedding):
@@ -76,3 +97,44 @@ class ConditionalBatchNorm(nn.Module):
         if h.ndim == 4:
             gamma, beta = gamma[:, :, None, None], beta[:, :, None, None]
         return torch.addcmul(beta, gamma, h)
+
+
+class SpectralNorm(nn.Module):
+    """W / σ(W) by one step of the power iteration in each forward pass in training (Miyato et al. 2018, algorithm 1).
+
+    The same numbers as torch's parametrization up to rounding, with the same state; but it writes no intermediate
+    result in place, so it also works under ``torch.func.vmap``.
+
+    Args:
+        like: torch's parametrization whose state it takes over.
+    """
+
+    _u: Tensor
+    _v: Tensor
+
+    def __init__(self, like: _SpectralNorm) -> None:
+        super().__init__()
+        self.dim, self.eps = like.dim, like.eps
+        self.register_buffer("_u", like._u.clone())
+        self.register_buffer("_v", like._v.clone())
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the weight divided by its largest singular value, as the power iteration knows it."""
+        matrix = weight.movedim(self.dim, 0).flatten(1)
+        u, v = self._u, self._v
+        if self.training:
+            with torch.no_grad():
+                u = F.normalize(matrix @ v, dim=0, eps=self.eps)
+                v = F.normalize(matrix.T @ u, dim=0, eps=self.eps)
+                self._u.copy_(u)
+                self._v.copy_(v)
+        return weight / torch.dot(u, matrix @ v)
+
+
+def functional_spectral_norms(network: nn.Module) -> nn.Module:
+    """Exchange torch's spectral norms of a network for :class:`SpectralNorm`, in place; return the network."""
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, _SpectralNorm) and child.n_power_iterations == 1:
+                setattr(module, name, SpectralNorm(child))
+    return network

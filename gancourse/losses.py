@@ -3,19 +3,29 @@
 The cross-entropies take logits and are in nats. A logit is the raw output a of a discriminator with D(x) = σ(a).
 Working on logits keeps the gradient when the discriminator is very sure: σ(a) rounds to exactly 0 or 1 in float32,
 and a loss written on D(x) then goes dead. Least squares takes scores: the raw output itself is D(x).
+
+Scores in half precision are raised to float32 first, so that a network may run under autocast: a mean over a batch, or
+a logarithm, of 8 or 11 bits is not worth much. float64 stays float64.
 """
 
 from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from gancourse.errors import UserError
 
+HALF = (torch.float16, torch.bfloat16)
 LOG_2 = math.log(2.0)
 """The cross-entropy, in nats, of a discriminator that answers ½ to everything."""
+
+
+def full(scores: Tensor) -> Tensor:
+    """Return `scores` in float32 if they are in half precision (float16 or bfloat16), else as they are."""
+    return scores.float() if scores.dtype in HALF else scores
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -28,7 +38,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     It is minus the value function V(D, G) of Goodfellow et al. 2014, equation 1. At D = ½ it is 2 log 2 ≈ 1.386.
     Uses -log σ(a) = softplus(-a) and -log(1 - σ(a)) = softplus(a), which never overflow.
     """
-    return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    return softplus(-full(real_logits)).mean() + softplus(full(fake_logits)).mean()
 
 
 def matching_aware_loss(right: Tensor, generated: Tensor, wrong: Tensor, weight: float = 0.5) -> Tensor:
@@ -43,7 +53,7 @@ def matching_aware_loss(right: Tensor, generated: Tensor, wrong: Tensor, weight:
     Reed et al. 2016, https://arxiv.org/abs/1605.05396, algorithm 1, where D maximises
     log s_r + (log(1 - s_w) + log(1 - s_f)) / 2.
     """
-    return softplus(-right).mean() + weight * (softplus(generated).mean() + softplus(wrong).mean())
+    return softplus(-full(right)).mean() + weight * (softplus(full(generated)).mean() + softplus(full(wrong)).mean())
 
 
 def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
@@ -52,7 +62,7 @@ def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
     Proposed in section 3 of Goodfellow et al. 2014. With respect to the logit its slope is -(1 - σ(a)), which
     stays near -1 while the discriminator rejects every sample.
     """
-    return softplus(-fake_logits).mean()
+    return softplus(-full(fake_logits)).mean()
 
 
 def minimax_loss(fake_logits: Tensor) -> Tensor:
@@ -61,7 +71,7 @@ def minimax_loss(fake_logits: Tensor) -> Tensor:
     Goodfellow et al. 2014, equation 1. With respect to the logit its slope is -σ(a), which vanishes while the
     discriminator rejects every sample: this form saturates.
     """
-    return -softplus(fake_logits).mean()
+    return -softplus(full(fake_logits)).mean()
 
 
 def least_squares_d_loss(real: Tensor, fake: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
@@ -81,7 +91,7 @@ def least_squares_d_loss(real: Tensor, fake: Tensor, a: float = 0.0, b: float = 
         UserError: a = b, which leaves D nothing to tell apart, or a target that is not finite.
     """
     check_targets(a, b)
-    return 0.5 * (real - b).square().mean() + 0.5 * (fake - a).square().mean()
+    return 0.5 * (full(real) - b).square().mean() + 0.5 * (full(fake) - a).square().mean()
 
 
 def least_squares_g_loss(fake: Tensor, c: float = 1.0) -> Tensor:
@@ -99,7 +109,7 @@ def least_squares_g_loss(fake: Tensor, c: float = 1.0) -> Tensor:
     """
     if not math.isfinite(c):
         raise UserError(f"c={c!r} must be a finite number: the score that G wants.")
-    return 0.5 * (fake - c).square().mean()
+    return 0.5 * (full(fake) - c).square().mean()
 
 
 def check_targets(a: float, b: float) -> None:

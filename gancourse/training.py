@@ -2,25 +2,29 @@
 
 A system owns its networks and an ordered list of phases. The loop runs the phases and knows nothing else:
 
+    system.start_step(step)
     for phase in system.phases:            # only this phase's parameters require gradients
         loss = phase.loss(batch)
         loss.backward()
         phase.optimizer.step()
 
 For the plain GAN the phases are "d", repeated k times, and "g": Algorithm 1 of Goodfellow et al. 2014.
+
+The log has one column for each phase's loss and one for each of the system's notes, known before the first step. A cell
+is the last value since the row before; it is blank only where nothing ran in between.
 """
 
 from __future__ import annotations
 
 import ast
 import csv
-import dataclasses
 import io
 import json
+import math
 import platform
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +35,12 @@ from gancourse import __version__, runtime
 from gancourse.datasets.source import Batches, Source
 from gancourse.datasets.source import load as load_source
 from gancourse.errors import UserError
-from gancourse.systems.base import Recipe
+from gancourse.systems.base import System
+from gancourse.systems.configs import Recipe, flat
 
-CHECKPOINT_FORMAT = "gancourse checkpoint 1"
+CHECKPOINT_FORMAT = "gancourse checkpoint 2"
+FORMER_FORMATS = {"gancourse checkpoint 1": "0.1.0"}
+"""Format of earlier checkpoints → the version of the package that wrote them."""
 OnSample = Callable[[int, Any], None]
 """Called with the step and the system whenever samples of the fixed noise are due."""
 
@@ -95,15 +102,25 @@ class Run:
         if self.out is not None:
             self._check_folder(resume)
         runtime.seed_everything(seed)
-        self.source = source or load_source(self.config.data, device=self.device, seed=seed, quiet=quiet)
-        self.system = recipe.build(self.config, self.device)
+        config = self.config
+        self.source = source or load_source(config.data, device=self.device, shape=config.shape, seed=seed, quiet=quiet)
+        self.system: System = recipe.build(config, self.device)
+        self.columns = columns(self.system)
         self.batches = Batches(self.source, self.config.batch_size, seed)
         self.step = 0
         self.seconds = 0.0
         self.rows: list[dict[str, float]] = []
+        self._losses: dict[str, Tensor] = {}  # the last of each phase since the last row of the log
+        self._check_extra_state()
         if self.out is not None:
             self._open_folder(resume)
+        self.system.start_step(self.step)
         self._random = runtime.random_state()
+
+    def _check_extra_state(self) -> None:
+        """Refuse before the first step what could not be saved, or not be loaded again."""
+        state = plain(self.system.extra_state())
+        self.system.load_extra_state(on(self.device, state))
 
     # ------------------------------------------------------------------ the loop
 
@@ -115,7 +132,7 @@ class Run:
         """
         config, started = self.config, time.perf_counter() - self.seconds
         runtime.set_random_state(self._random)  # whatever was drawn since the run was set up does not matter
-        network_parameters = [p for network in self.system.networks.values() for p in network.parameters()]
+        parameters = self.system.parameters()
         for network in self.system.networks.values():
             network.train()
         if self.step == 0:
@@ -123,42 +140,46 @@ class Run:
         bar = runtime.progress(total=config.steps, initial=self.step, desc=self.recipe.name)
         with bar:
             while self.step < config.steps:
-                losses = training_step(self.system, self.batches, self.step, network_parameters)
+                self._losses |= training_step(self.system, self.batches, self.step, parameters)
                 self.step += 1
                 last = self.step == config.steps
                 if self.step % config.log_every == 0 or last or self.step == 1:
                     self.seconds = time.perf_counter() - started
-                    self._log(losses)
+                    self._log()
                 if self.step % config.sample_every == 0 or last:
                     self._sample(on_sample)
                 if self.out is not None and (self.step % config.checkpoint_every == 0 or last):
                     self.seconds = time.perf_counter() - started
                     self.save_checkpoint()
                 bar.update()
-        for parameter in network_parameters:
+        for parameter in parameters:
             parameter.requires_grad_(True)
         if self.out is not None:
             self.save_generator()
         return self.rows
 
-    def _log(self, losses: dict[str, Tensor]) -> None:
+    def _log(self) -> None:
         row: dict[str, float] = {"step": self.step, "seconds": round(self.seconds, 3)}
-        row |= {f"{name}_loss": float(loss.detach()) for name, loss in losses.items()}
-        row |= self.system.readings()
-        broken = [name for name, value in row.items() if value != value]
-        if broken:
+        row |= {f"{name}_loss": float(loss) for name, loss in self._losses.items()}
+        row |= {name: mean(value) for name, value in self.system.seen.items()}
+        self._losses.clear()
+        self.system.seen.clear()
+        if broken := [name for name, value in row.items() if math.isnan(value)]:
             raise UserError(
                 f"Training broke at step {self.step}: {', '.join(broken)} became NaN. The last checkpoint is kept. "
                 "Lower the learning rate, or look for a loss written on probabilities instead of logits."
             )
-        self.rows.append(row)
+        self.rows.append({name: row[name] for name in self.columns if name in row})
         if self.out is not None:
             path = self.out / "metrics.csv"
             try:
                 with path.open("a", newline="") as file:
-                    csv.DictWriter(file, list(row), lineterminator="\n").writerow(row)
+                    self._writer(file).writerow(row)
             except OSError as error:
                 raise runtime.write_failed(path, error) from None
+
+    def _writer(self, file: Any) -> csv.DictWriter:
+        return csv.DictWriter(file, self.columns, lineterminator="\n")
 
     def _sample(self, on_sample: OnSample | None) -> None:
         if on_sample is not None:
@@ -174,7 +195,7 @@ class Run:
             "seed": self.seed,
             "data": self.source.name,
             "origin": self.source.origin,
-            **json.loads(json.dumps(dataclasses.asdict(self.config))),
+            **json.loads(json.dumps(flat(self.config))),
         }
 
     def _check_folder(self, resume: bool) -> None:
@@ -212,7 +233,7 @@ class Run:
                     "origin": self.source.origin,
                     "samples": len(self.source.x),
                 },
-                "config": dataclasses.asdict(self.config),
+                "config": flat(self.config),
                 "versions": versions(),
                 "device": runtime.describe_device(self.device),
             }
@@ -223,13 +244,7 @@ class Run:
         """Leave in metrics.csv the rows up to the present step: later ones will be made again."""
         assert self.out is not None
         text = io.StringIO(newline="")
-        columns = [
-            "step",
-            "seconds",
-            *(f"{p.name}_loss" for p in self.system.phases),
-            *self.system.reading_names,
-        ]
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer = self._writer(text)
         writer.writeheader()
         writer.writerows(self.rows)
         runtime.write_atomic(self.out / "metrics.csv", text.getvalue().encode())
@@ -246,8 +261,10 @@ class Run:
             "threads": torch.get_num_threads(),
             "device": self.device.type,
             "networks": {name: network.state_dict() for name, network in self.system.networks.items()},
-            "optimizers": [phase.optimizer.state_dict() for phase in self.system.phases],
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers(self.system)],
             "average": self.system.average.state_dict(),
+            "extra": plain(self.system.extra_state()),
+            "unlogged": {"losses": self._losses, "seen": self.system.seen},
             "batches": self.batches.state_dict(),
             "random": runtime.random_state(),
         }
@@ -274,9 +291,12 @@ class Run:
             )
         for name, network in self.system.networks.items():
             network.load_state_dict(state["networks"][name])
-        for phase, optimizer_state in zip(self.system.phases, state["optimizers"], strict=True):
-            phase.optimizer.load_state_dict(optimizer_state)
+        for optimizer, optimizer_state in zip(optimizers(self.system), state["optimizers"], strict=True):
+            optimizer.load_state_dict(optimizer_state)
         self.system.average.load_state_dict(state["average"])
+        self.system.load_extra_state(on(self.device, state["extra"]))
+        unlogged = on(self.device, state["unlogged"])
+        self._losses, self.system.seen = unlogged["losses"], unlogged["seen"]
         self.batches.load_state_dict(state["batches"])
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
         runtime.set_random_state(state["random"])
@@ -286,21 +306,23 @@ class Run:
         from safetensors.torch import save
 
         assert self.out is not None
-        weights = {k: v.detach().cpu().contiguous() for k, v in self.system.average.module.state_dict().items()}
+        state = self.system.average.module.state_dict()
+        weights = {k: v.detach().cpu().clone().contiguous() for k, v in state.items()}  # tied ones are written twice
         runtime.write_atomic(self.out / "generator.safetensors", save(weights, {"recipe": self.recipe.name}))
 
 
 RUN_FILES = {"config.json", "metrics.csv", "samples", "checkpoint.pt", "generator.safetensors", "card.md"}
 
 
-def training_step(system: Any, batches: Batches, step: int, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
-    """Run every phase of one step and return the last loss of each, still on the device.
+def training_step(system: Any, batches: Any, step: int, parameters: Sequence[nn.Parameter]) -> dict[str, Tensor]:
+    """Run every phase that is due at `step`; return the last loss of each, detached, on the device.
 
     `parameters` are all the system's parameters; within a phase only its own require gradients.
     """
     losses: dict[str, Tensor] = {}
+    system.start_step(step)
     for phase in system.phases:
-        if step % phase.every:
+        if not phase.due(step):
             continue
         for parameter in parameters:
             parameter.requires_grad_(id(parameter) in phase.owned)
@@ -312,9 +334,65 @@ def training_step(system: Any, batches: Batches, step: int, parameters: list[nn.
             phase.optimizer.step()
             if phase.after is not None:
                 phase.after()
-            losses[phase.name] = loss
+            losses[phase.name] = loss.detach()
     system.average.update()
     return losses
+
+
+def optimizers(system: Any) -> list[torch.optim.Optimizer]:
+    """Return the optimisers of all phases, one that several phases share once."""
+    return list(dict.fromkeys(phase.optimizer for phase in system.phases))
+
+
+def columns(system: System) -> list[str]:
+    """Return the heads of a system's log: step, seconds, the loss of each phase, the notes.
+
+    Raises:
+        ValueError: two columns of one name.
+    """
+    names = ["step", "seconds", *(f"{phase.name}_loss" for phase in system.phases), *system.notes]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{type(system).__name__}: two columns of the log have one name: {', '.join(names)}.")
+    return names
+
+
+def mean(value: Tensor) -> float:
+    """Return the mean of noted values, whatever their type."""
+    return float(value.mean() if value.is_floating_point() else value.float().mean())
+
+
+def plain(state: Any, where: str = "extra_state") -> Any:
+    """Return a copy of a system's extra state that a checkpoint can hold: its tensors own their memory.
+
+    A view would take the whole batch it is a view of into the file.
+
+    Raises:
+        TypeError: something that is neither tensor, number, text nor None, or no list, tuple or dictionary of these.
+    """
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if state is None or isinstance(state, (bool, int, float, str)):
+        return state
+    if isinstance(state, dict) and all(isinstance(key, str) for key in state):
+        return {key: plain(value, f"{where}[{key!r}]") for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [plain(value, f"{where}[{i}]") for i, value in enumerate(state)]
+    raise TypeError(
+        f"{where} is {type(state).__name__}: what resume needs is kept as tensors, numbers and text, in lists and in "
+        "dictionaries with text for keys."
+    )
+
+
+def on(device: torch.device, state: Any) -> Any:
+    """Return a state of tensors and plain values with its tensors on `device`."""
+    if isinstance(state, Tensor):
+        return state.to(device)
+    if isinstance(state, Mapping):
+        return {key: on(device, value) for key, value in state.items()}
+    return [on(device, value) for value in state] if isinstance(state, list) else state
+
+
+# ----------------------------------------------------------------------------------------------- reading back
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -330,7 +408,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is damaged or not a checkpoint ({type(error).__name__}). It was left as it is. "
             "Move it away to start this run again, or choose another --out."
         ) from None
-    if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
+    found = state.get("format") if isinstance(state, dict) else None
+    if found in FORMER_FORMATS:
+        raise UserError(
+            f"{path} was written by version {FORMER_FORMATS[found]} of this package, whose checkpoints had another "
+            "form. It was left as it is: finish the run with that version, or start it again with another --out."
+        )
+    if found != CHECKPOINT_FORMAT:
         raise UserError(
             f"{path} is not a checkpoint of this package (expected format {CHECKPOINT_FORMAT!r}). "
             "It was left as it is; choose another --out."

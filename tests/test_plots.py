@@ -20,7 +20,7 @@ from matplotlib.text import Text
 
 from gancourse import plots
 from gancourse.errors import UserError
-from gancourse.plots.curves import _apart
+from gancourse.plots.charts import _apart
 from gancourse.plots.sheets import _png
 
 matplotlib.use("Agg")

@@ -22,6 +22,7 @@ import torch
 from gancourse.datasets import idx
 from gancourse.datasets.idx import SIZES, SPLITS, IdxFile, cache_folder
 from gancourse.datasets.idx import Images as Digits
+from gancourse.datasets.source import Source
 
 __all__ = [
     "CLASSES",
@@ -35,6 +36,7 @@ __all__ = [
     "load",
     "load_mini",
     "main",
+    "training",
 ]
 
 CLASSES = tuple("0123456789")
@@ -75,6 +77,11 @@ def load(split: str = "train", size: int = 28, device: str | torch.device | None
         UserError: the split or size is none of these, or a file in the data folder is missing or not MNIST's.
     """
     return idx.load(SET, split, size, device, quiet)
+
+
+def training(name: str, shape: tuple[int, ...], *, device: torch.device, seed: int = 0, quiet: bool = False) -> Source:
+    """Return the training split for the loop; (1, 32, 32) has a border of background, two pixels wide."""
+    return idx.training(SET, shape, device, quiet)
 
 
 def load_mini(split: str = "train") -> Digits:

@@ -23,6 +23,7 @@ import torch
 
 from gancourse.datasets import idx
 from gancourse.datasets.idx import Images
+from gancourse.datasets.source import Source
 
 CLASSES = (
     "T-shirt/top",
@@ -57,6 +58,11 @@ SET = idx.IdxSet(
 def load(split: str = "train", size: int = 28, device: str | torch.device | None = None, quiet: bool = False) -> Images:
     """Return a split of Fashion-MNIST; arguments and errors are those of :func:`gancourse.datasets.digits.load`."""
     return idx.load(SET, split, size, device, quiet)
+
+
+def training(name: str, shape: tuple[int, ...], *, device: torch.device, seed: int = 0, quiet: bool = False) -> Source:
+    """Return the training split for the loop; (1, 32, 32) has a border of background, two pixels wide."""
+    return idx.training(SET, shape, device, quiet)
 
 
 def load_mini(split: str = "train") -> Images:

@@ -35,6 +35,7 @@ from torch import Tensor
 
 from gancourse import images as pixels
 from gancourse import runtime
+from gancourse.datasets.source import Source
 from gancourse.errors import UserError, unknown
 
 SPLITS = ("train", "test")
@@ -174,6 +175,12 @@ def load(
             f"--out {base}`, or unset GANCOURSE_DATA."
         ) from None
     return replace(loaded, notice=notice)
+
+
+def training(data: IdxSet, shape: tuple[int, ...], device: torch.device, quiet: bool) -> Source:
+    """Return the training split for the loop, in the shape (1, size, size)."""
+    train = load(data, "train", shape[-1], device, quiet)
+    return Source(data.name, train.source, train.images, train.labels)
 
 
 def load_mini(data: IdxSet, split: str = "train") -> Images:

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gancourse.datasets.source import Source
 from gancourse.errors import UserError, unknown
+
+TRAINING_POINTS = 100_000
+"""How many training points are drawn (protocol of PacGAN's code)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +135,19 @@ def get(name: str) -> Mixture | Curve:
     if name not in DISTRIBUTIONS:
         raise unknown("distribution", name, DISTRIBUTIONS)
     return DISTRIBUTIONS[name]()
+
+
+def training(name: str, shape: tuple[int, ...], *, device: torch.device, seed: int = 0, quiet: bool = False) -> Source:
+    """Return training points of the distribution `name`, drawn with `seed`.
+
+    The label of a point of a mixture is its mode; curves have no labels.
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    distribution = get(name)
+    if isinstance(distribution, Mixture):
+        points, modes = distribution.sample_with_modes(TRAINING_POINTS, generator)
+        return Source(name, "formula", points.to(device), modes.to(device))
+    return Source(name, "formula", distribution.sample(TRAINING_POINTS, generator).to(device))
 
 
 def _check_count(n: int) -> None:

@@ -7,13 +7,14 @@ dark page.
 With ``ax=`` a function draws on axes of yours and returns their figure.
 
 Everything is at hand as ``plots.NAME``. Inside, ``style`` holds what all pictures share, ``sheets`` the images,
-``plane`` what lives in the plane, ``curves`` the lines over an axis; imports point one way, style ← plane ← curves and
+``plane`` what lives in the plane, ``charts`` the lines over an axis; imports point one way, style ← plane ← curves and
 style ← sheets.
 """
 
 from __future__ import annotations
 
-from gancourse.plots.curves import curves, density_1d, histogram, read_metrics
+from gancourse.logs import read_metrics
+from gancourse.plots.charts import curves, density_1d, histogram
 from gancourse.plots.plane import Judge, Limits, Snapshot, landscape, landscape_strip, points, snapshot
 from gancourse.plots.sheets import Images, flip_book, frames_strip, sample_grid, save_png, sheet
 from gancourse.plots.style import (

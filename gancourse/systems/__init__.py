@@ -5,13 +5,17 @@ The index is plain text so that listing the recipes loads no torch; a test keeps
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from gancourse.errors import unknown
 
 if TYPE_CHECKING:
-    from gancourse.systems.base import Recipe
+    from torch import nn
+
+    from gancourse.systems.configs import Recipe
 
 INDEX: dict[str, tuple[str, str]] = {
     "ring-gan": ("gan", "a GAN on a ring of eight Gaussians"),
@@ -24,7 +28,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "digits-lsgan": ("lsgan", "a fully connected least-squares GAN on handwritten digits"),
     "ring-lsgan": ("lsgan", "a least-squares GAN on a ring of eight Gaussians"),
 }
-"""Recipe name → (module in this package, title)."""
+"""Recipe name → (system's word, title): the only place of both. The module of ``wgan-gp`` is called ``wgan_gp``."""
 
 JUDGES: dict[str, str] = {
     "digits-judge": "the small classifier that judges digits",
@@ -46,21 +50,22 @@ def recipe(name: str) -> Recipe:
     """
     if name not in INDEX:
         raise unknown("recipe", name, [*INDEX, *JUDGES])
-    module = importlib.import_module(f"gancourse.systems.{INDEX[name][0]}")
-    return module.RECIPES[name]
+    system, title = INDEX[name]
+    return dataclasses.replace(_module(system).RECIPES[name], name=name, title=title, system=system)
 
 
-def paper(name: str) -> tuple[Any, str]:
-    """Return the system called `name` at the size of its paper, on the CPU, and where the sizes are printed.
+def paper(system: str) -> tuple[dict[str, nn.Module], str]:
+    """Return the networks of a system at the size of its paper, on the CPU, and where the sizes are printed.
 
     Raises:
         UserError: there is no system of that name.
     """
-    modules = sorted({module for module, _ in INDEX.values()})
-    if name not in modules:
-        raise unknown("system", name, modules)
-    import torch
+    words = sorted({system for system, _ in INDEX.values()})
+    if system not in words:
+        raise unknown("system", system, words)
+    module = _module(system)
+    return module.paper(), module.PAPER_SOURCE
 
-    module = importlib.import_module(f"gancourse.systems.{name}")
-    build = getattr(module, "build_paper", module.build)  # some papers' networks are none of our recipes'
-    return build(module.PAPER, torch.device("cpu")), module.PAPER_SOURCE
+
+def _module(system: str) -> ModuleType:
+    return importlib.import_module(f"gancourse.systems.{system.replace('-', '_')}")

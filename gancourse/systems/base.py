@@ -1,4 +1,4 @@
-"""What every system is made of: phases, an averaged generator, a config, and recipes.
+"""What every system is made of: networks, phases, an averaged generator, and what it draws.
 
 A system owns its networks and an ordered list of phases; ``gancourse.training`` runs them and knows nothing else.
 """
@@ -6,16 +6,20 @@ A system owns its networks and an ordered list of phases; ``gancourse.training``
 from __future__ import annotations
 
 import copy
-import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gancourse import runtime
-from gancourse.errors import UserError, nearest
+from gancourse.datasets.source import Batch
+from gancourse.errors import UserError, check_whole
+from gancourse.layers import check_conditions, check_labels
+
+PICTURES_PER_SHEET, POINTS_PER_SHEET = 64, 2_500
+STATISTICS = ("running_mean", "running_var")
+"""Buffers that are averaged with the weights; every other buffer is copied."""
 
 
 @dataclass
@@ -25,9 +29,10 @@ class Phase:
     Attributes:
         name: its word in the log; its loss appears as ``<name>_loss``.
         loss: maps a batch to the scalar that this phase descends.
-        optimizer: owns exactly the parameters that this phase may change.
+        optimizer: owns exactly the parameters that this phase may change. Two phases may share one.
         repeat: how often it runs per step, each time on a fresh batch (k of Algorithm 1).
-        every: run it only at every n-th step (lazy regularisation).
+        every: run it only at every n-th step from `start` on (lazy regularisation).
+        start: the first step at which it runs (a discriminator that comes late).
         after: called after each update (weight clipping, for example).
         uses_data: False if the loss looks at noise only; then it is called with None and no data is used up.
     """
@@ -37,40 +42,78 @@ class Phase:
     optimizer: torch.optim.Optimizer
     repeat: int = 1
     every: int = 1
+    start: int = 0
     after: Callable[[], None] | None = None
     uses_data: bool = True
 
     def __post_init__(self) -> None:
-        self.owned = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        check_whole("repeat", self.repeat, 1, 10**6)
+        check_whole("every", self.every, 1, 10**9)
+        check_whole("start", self.start, 0, 10**9)
+        self.owned = {id(p) for p in self.parameters()}
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return the parameters that this phase may change."""
+        return (p for group in self.optimizer.param_groups for p in group["params"])
+
+    def due(self, step: int) -> bool:
+        """Whether the phase runs at `step`, counted from 0."""
+        return step >= self.start and (step - self.start) % self.every == 0
 
 
 class Average:
     """An exponential moving average of a network: the generator one samples from.
 
     After each step every averaged number a moves to decay·a + (1 - decay)·θ. While few steps have been taken the
-    decay is lower, min(decay, (1 + t) / (10 + t)), so that the random start is forgotten. BatchNorm's running
-    statistics are averaged with the weights: statistics of other weights would give other pictures.
+    decay is lower, min(decay, (1 + t) / (10 + t)), so that the random start is forgotten. Weights are averaged, and
+    BatchNorm's running statistics with them: statistics of other weights would give other pictures. Every other buffer
+    (a counter, a constant, a vector of a power iteration) is copied.
     Averaging for GANs: Yazıcı et al. 2019, https://arxiv.org/abs/1806.04498.
+
+    Args:
+        network: the network, or a ModuleDict of several generators.
+        decay: 0 follows the network, 0.999 averages over about the last thousand steps.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
-        source, target = _floating(network), _floating(self.module)
-        self._pairs = ([tensor.detach() for tensor in source], target)
-        self._counters = [
-            (a, b) for a, b in zip(self.module.buffers(), network.buffers(), strict=True) if not a.is_floating_point()
-        ]
+        self._network = network
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """Pair the tensors of the network with those of the average, by name.
+
+        ``network.to(…)`` puts other tensors or other memory in the place of the old; then this is called again.
+        """
+        own = {name: slots[key] for name, slots, key in _slots(self.module)}
+        sources, targets, self._copied, self._held = [], [], [], []
+        for name, slots, key in _slots(self._network):
+            source, target = slots[key], own[name]
+            self._held.append((slots, key, source, source.data_ptr()))
+            if target.device != source.device or target.stride() != source.stride():
+                target.data = torch.empty_like(source, dtype=target.dtype).copy_(target)  # the average moves along
+            if isinstance(source, nn.Parameter) or key in STATISTICS:
+                sources.append(source)
+                targets.append(target)
+            else:
+                self._copied.append((target, source))
+        self._pairs = (sources, targets)
+
+    def _moved(self) -> bool:
+        return any(slots[key] is not held or held.data_ptr() != where for slots, key, held, where in self._held)
 
     @torch.no_grad()
     def update(self) -> None:
         """Move the average one step towards the network's present state."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        source, target = self._pairs
-        torch._foreach_lerp_(target, source, 1.0 - decay)
-        for average, current in self._counters:
+        if self._moved():
+            self._look_up()
+        sources, targets = self._pairs
+        torch._foreach_lerp_(targets, sources, 1.0 - decay)
+        for average, current in self._copied:
             average.copy_(current)
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,113 +126,237 @@ class Average:
         self.updates = int(state["updates"])
 
 
-def _floating(network: nn.Module) -> list[Tensor]:
-    tensors = [*network.parameters(), *network.buffers()]
-    return [tensor.data for tensor in tensors if tensor.is_floating_point()]
+def _slots(network: nn.Module) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield name, dictionary and key of every parameter and buffer of a network, shared ones once."""
+    seen: set[int] = set()
+    for prefix, module in network.named_modules():
+        for slots in (module._parameters, module._buffers):
+            for key, tensor in slots.items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield f"{prefix}.{key}", slots, key
 
 
-class System(Protocol):
-    """What the loop needs of a system; see ``gancourse.systems.gan.GAN`` for the shortest one."""
+class Drawn(NamedTuple):
+    """What a system gives when asked: samples `x`, the conditions `c` asked for, the inputs `of` that it translated."""
+
+    x: Tensor
+    c: Tensor | None = None
+    of: Tensor | None = None
+
+
+class Sheet(NamedTuple):
+    """What there is to look at: samples, and how many stand in a row (points: 0)."""
+
+    x: Tensor
+    columns: int
+
+
+class System:
+    """A paper: `networks`, `phases` that train them, and `average`, the part that is shipped and drawn from.
+
+    Attributes:
+        config: the hyper-parameters.
+        networks: every network by its symbol, ``{"G": …, "D": …}``.
+        phases: the updates of one step, in their order.
+        average: the averaged generator, or a ModuleDict of several.
+        notes: the names that :meth:`see` takes: columns of the log, known before the first step.
+    """
 
     config: Any
     networks: dict[str, nn.Module]
     phases: list[Phase]
     average: Average
-    reading_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
-    def readings(self) -> dict[str, float]:
-        """Return further numbers for the log, taken from the step just made."""
-        ...
+    def __init__(self, config: Any, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.step = 0
+        self.seen: dict[str, Tensor] = {}
 
-    def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Return n samples of the averaged generator; one seed gives one set of samples."""
-        ...
+    # ------------------------------------------------------------------ what the loop asks for
 
+    def start_step(self, step: int) -> None:
+        """Prepare for `step`: before each one, and after building, resuming and loading.
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Hyper-parameters that every system has; each system's own config adds the paper's.
+        What it does is a function of `step` alone (a fading-in, a falling rate), so calling it twice does no harm.
+        """
+        self.step = step
 
-    Attributes:
-        data: name of the training data.
-        steps: generator updates to make.
-        batch_size: samples per update.
-        log_every, sample_every, checkpoint_every: distances in steps.
-    """
+    def extra_state(self) -> dict[str, Any]:
+        """Return what resume needs besides networks and optimisers (a pool of fakes, a running mean).
 
-    data: str = "digits"
-    steps: int = 1000
-    batch_size: int = 64
-    log_every: int = 50
-    sample_every: int = 500
-    checkpoint_every: int = 500
+        Tensors, numbers, text and None, in lists, tuples and dictionaries with text for keys.
+        """
+        return {}
 
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
-            check_whole(name, getattr(self, name), 1, 10**9)
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Put back what :meth:`extra_state` returned; its tensors are on the system's device."""
+        if state:
+            raise NotImplementedError(f"{type(self).__name__} saves {', '.join(state)} and has no load_extra_state.")
 
-
-def check_whole(name: str, value: object, low: int, high: int) -> None:
-    """Raise a UserError unless `value` is a whole number between `low` and `high`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UserError(f"{name}={value!r} is out of range: it is a whole number from {low} to {high}.")
-
-
-def check_real(name: str, value: object, low: float, high: float) -> None:
-    """Raise a UserError unless `value` is a number with `low` ≤ value < `high`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value < high:
-        raise UserError(f"{name}={value!r} is out of range: it is a number from {low:g} to below {high:g}.")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A system, its data and its hyper-parameters at each of the three profiles.
-
-    Attributes:
-        name: ``<data>-<system>``; it also names the reference run.
-        title: one line in words.
-        system: the system's word.
-        config: the hyper-parameters of the gpu profile, unless a profile says otherwise.
-        build: makes the system from a config and a device.
-        profiles: what each profile changes.
-        minutes: expected minutes per profile, as text.
-        band: the expected result per profile, as text.
-    """
-
-    name: str
-    title: str
-    system: str
-    config: Config
-    build: Callable[[Any, torch.device], Any]
-    profiles: Mapping[str, Mapping[str, Any]]
-    minutes: Mapping[str, str] = field(default_factory=dict)
-    band: Mapping[str, str] = field(default_factory=dict)
-
-    def at(self, profile: str | None = None, **changes: Any) -> Any:
-        """Return the config at `profile` (default: the one in force) with `changes` on top.
+    def see(self, name: str, value: Tensor) -> Tensor:
+        """Note a value of any shape for the log, cut off from its graph, and hand it on as it is.
 
         Raises:
-            UserError: a change names no hyper-parameter, or its value is out of range.
+            KeyError: the name is not in `notes`: the log has no column for it.
         """
-        known = {f.name for f in dataclasses.fields(self.config)}
-        for key in changes:
-            if key not in known:
-                raise UserError(
-                    f"{self.name} has no hyper-parameter {key!r}.{nearest(key, known)} It has: "
-                    f"{', '.join(sorted(known))}."
-                )
-        settings = {**self.profiles[runtime.profile(profile)], **changes}
-        return dataclasses.replace(self.config, **settings)
+        if name not in self.notes:
+            raise KeyError(f"{type(self).__name__}.notes lacks {name!r}: the log has no column for it.")
+        self.seen[name] = value.detach()
+        return value
 
-    def banner(self, profile: str | None = None) -> str:
-        """Return device, profile, expected minutes and expected band as a few lines of text."""
-        name = runtime.profile(profile)
-        return "\n".join(
-            [
-                f"recipe   {self.name}: {self.title}",
-                f"device   {runtime.describe_device(runtime.device())}",
-                f"profile  {name}: {self.at(name).steps:,} steps",
-                f"expect   {self.minutes.get(name, 'not measured')}",
-                f"band     {self.band.get(name, 'not stated for this profile')}",
-            ]
-        )
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of all networks."""
+        return [p for network in self.networks.values() for p in network.parameters()]
+
+    # ------------------------------------------------------------------ what people ask for
+
+    def draw(self, n: int, *, seed: int = 0, **asked: Any) -> Drawn:
+        """Draw n samples of the averaged generator; one seed gives one set of samples, whatever the device."""
+        raise NotImplementedError
+
+    def sample(self, n: int, *, seed: int = 0, **asked: Any) -> Tensor:
+        """Return the samples of :meth:`draw` alone, (n, \\*sample_shape) on the device."""
+        return self.draw(n, seed=seed, **asked).x
+
+    def sheet(self, *, seed: int = 0) -> Sheet:
+        """Return what to look at in the course of training."""
+        raise NotImplementedError
+
+    def translate(self, x: Tensor, **asked: Any) -> Tensor:
+        """Return samples x, (n, \\*sample_shape), translated; a system that makes samples from noise refuses."""
+        raise UserError(f"{type(self).__name__} makes samples from noise: it has nothing to translate. Use draw.")
+
+
+AT_ONCE, NUMBERS_AT_ONCE = 1_000, 2**20
+"""At most so many samples, and so many numbers of samples, leave a generator at a time."""
+
+
+class LatentSystem(System):
+    """A system that makes samples from noise, with or without conditions: `G`, `D`, and what is drawn from them.
+
+    Every random number of a training step comes from `noise`, `conditions` or `uniform`; then several seeds can be
+    trained as one network (``gancourse.systems.seeds``).
+
+    Attributes:
+        random: the generator of these numbers; None: torch's own.
+        d_outputs: what D must return, by name; see :attr:`gancourse.networks.Networks.d_outputs`.
+        conditional: whether the networks must have conditions; None: as they like.
+    """
+
+    random: torch.Generator | None = None
+    d_outputs: tuple[str, ...] = ("score",)
+    conditional: bool | None = None
+
+    def __init__(self, config: Any, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.spec = config.networks
+        self._check_networks()
+        self.G: nn.Module = self.spec.generator().to(device)
+        self.D: nn.Module = self.spec.discriminator().to(device)
+        self.networks = {"G": self.G, "D": self.D}
+        self._labels_checked = False
+
+    def _check_networks(self) -> None:
+        mine, theirs = " and ".join(self.d_outputs), " and ".join(self.spec.d_outputs)
+        if self.spec.d_outputs != self.d_outputs:
+            raise UserError(
+                f"{type(self).__name__} needs a D that returns {mine}, and the D of these networks "
+                f"({type(self.spec).__name__}) returns {theirs}. Choose another discriminator, for example with "
+                "d_condition=projection, or the system that the discriminator was made for."
+            )
+        if self.conditional and not self.spec.classes:
+            raise UserError(
+                f"{type(self).__name__} asks for a class, and these networks ({type(self.spec).__name__}) have no "
+                "conditions. Give it conditional networks, such as ConditionalMLP."
+            )
+
+    # ------------------------------------------------------------------ the random numbers of a step
+
+    def count(self, x: Tensor) -> int:
+        """Return how many samples a batch holds: the length of the dimension before a sample's own."""
+        return x.shape[-1 - len(self.spec.sample_shape)]
+
+    def noise(self, n: int) -> Tensor:
+        """Return z ~ N(0, I), (n, latent_dim)."""
+        return torch.randn(n, self.spec.latent_dim, device=self.device, generator=self.random)
+
+    def conditions(self, n: int) -> Tensor | None:
+        """Return n labels, int64 (n,), every class equally likely; None without conditions."""
+        if not self.spec.classes:
+            return None
+        return torch.randint(self.spec.classes, (n,), device=self.device, generator=self.random)
+
+    def uniform(self, n: int) -> Tensor:
+        """Return n numbers, uniform in [0, 1), (n,)."""
+        return torch.rand(n, device=self.device, generator=self.random)
+
+    def given(self, batch: Batch) -> Tensor | None:
+        """Return the labels of a batch, int64 (B,), or None without conditions.
+
+        The first batch is checked and stands for all: a check waits for the device.
+        """
+        if not self.spec.classes:
+            return None
+        if self._labels_checked and batch.c is not None:
+            return batch.c.long()
+        c = check_labels(batch.c, self.spec.classes, len(batch.x))
+        self._labels_checked = True
+        return c
+
+    # ------------------------------------------------------------------ samples
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return samples of the averaged generator for given noise and conditions, on the device.
+
+        Args:
+            z: float (n, latent_dim).
+            c: labels, int64 (n,), or class weights, float (n, classes); None for a system without conditions.
+
+        Raises:
+            UserError: noise or conditions of another shape, or labels out of range.
+        """
+        check_conditions(z, c, self.spec.latent_dim, self.spec.classes)
+        at_once = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // self.spec.size))
+        parts: Iterable[tuple[Tensor, ...]]
+        parts = zip(*(tensor.to(self.device).split(at_once) for tensor in (z, c) if tensor is not None), strict=True)
+        return torch.cat([self.average.module(*part) for part in parts])
+
+    def draw(self, n: int, *, seed: int = 0, c: object = None) -> Drawn:  # type: ignore[override]
+        """Draw n samples of the averaged generator.
+
+        Args:
+            n: how many.
+            seed: fixes noise and labels, the same on every device; global random state is untouched.
+            c: the n classes to draw; None draws them uniformly, with `seed`.
+
+        Raises:
+            UserError: labels of another type, number or range, or of a system without conditions.
+        """
+        check_whole("n", n, 1, 10**7)
+        z = torch.randn(n, self.spec.latent_dim, generator=_seeded(seed), device="cpu")
+        if not self.spec.classes:
+            if c is not None:
+                raise UserError(f"{type(self).__name__} has no conditions here: it cannot be asked for a class.")
+            return Drawn(self.generate(z))
+        stream = _seeded(seed + 2**32)  # of its own beside the noise
+        uniform = torch.randint(self.spec.classes, (n,), generator=stream, device="cpu")
+        labels = uniform if c is None else check_labels(c, self.spec.classes, n)
+        return Drawn(self.generate(z, labels), labels)
+
+    def sheet(self, *, seed: int = 0, columns: int = 10) -> Sheet:
+        """Return samples to look at: of one noise; with conditions a row for each class, a column for each noise."""
+        if len(self.spec.sample_shape) == 1:
+            return Sheet(self.sample(POINTS_PER_SHEET, seed=seed), 0)
+        if not self.spec.classes:
+            return Sheet(self.sample(PICTURES_PER_SHEET, seed=seed), 8)
+        z = torch.randn(columns, self.spec.latent_dim, generator=_seeded(seed), device="cpu")
+        labels = torch.arange(self.spec.classes, device="cpu").repeat_interleave(columns)
+        return Sheet(self.generate(z.repeat(self.spec.classes, 1), labels), columns)
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator("cpu").manual_seed(seed)

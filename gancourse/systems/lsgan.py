@@ -3,85 +3,70 @@
 min_D ½ E_{x ~ p_data}[(D(x) - b)²] + ½ E_{z ~ p_z}[(D(G(z)) - a)²]
 min_G ½ E_{z ~ p_z}[(D(G(z)) - c)²]                                                    (equation 2)
 
-D(x) is a score, the raw output of the network: there is no sigmoid, neither in D nor in the losses. The networks of
-the recipes are those of ``gancourse.systems.gan``, so that only the objective differs.
+D(x) is a score, the raw output of the network: there is no sigmoid, neither in D nor in the losses. The paper's c is
+called `target` here: a c is a condition everywhere else.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from types import SimpleNamespace
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gancourse import losses
-from gancourse.datasets.source import Batch
 from gancourse.errors import UserError
 from gancourse.systems import gan
-from gancourse.systems.base import Recipe
+from gancourse.systems.configs import Adversarial, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSGANConfig(gan.GANConfig):
-    """Hyper-parameters of the least-squares GAN: those of the GAN, and three targets.
+class LSGANConfig(Adversarial):
+    """The game with squared distances to three targets.
 
     Attributes:
-        loss: "least squares" and nothing else; it is here so that a card tells the truth.
         a: D's target for generated samples.
         b: D's target for data.
-        c: the score that G wants for its samples.
+        target: the score that G wants for its samples, the paper's c.
     """
 
-    loss: str = "least squares"
     a: float = 0.0
     b: float = 1.0
-    c: float = 1.0
+    target: float = 1.0
 
     def __post_init__(self) -> None:
-        shared = {field.name: getattr(self, field.name) for field in fields(gan.GANConfig)}
-        gan.GANConfig(**{**shared, "loss": "nonsaturating"})  # all other fields are checked there
-        if self.loss != "least squares":
-            raise UserError(f"loss={self.loss!r}: an LSGAN has one loss, least squares. Its targets are a, b and c.")
-        for name in ("a", "b", "c"):
+        super().__post_init__()
+        for name in ("a", "b", "target"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise UserError(f"{name}={value!r} must be a finite number: it is a target for D's score.")
         losses.check_targets(self.a, self.b)
-        if (self.c - self.a) * (self.b - self.a) <= 0:
+        if (self.target - self.a) * (self.b - self.a) <= 0:
             raise UserError(
-                f"c={self.c:g} does not lie on b's side of a={self.a:g}: G would want the very score that D gives to "
-                f"generated samples, or one beyond it, and they would not play against each other. Take c={self.b:g}."
+                f"target={self.target:g} does not lie on b's side of a={self.a:g}: G would want the very score that D "
+                f"gives to generated samples, or one beyond it, and they would not play against each other. "
+                f"Take target={self.b:g}."
             )
 
 
 class LSGAN(gan.GAN):
-    """The two phases of the GAN with squared distances to targets instead of cross-entropies."""
+    """The game of the GAN with squared distances to targets in the place of cross-entropies.
+
+    The notes of the log are mean scores and no probabilities: they may leave [a, b]. Where the game rests, all three
+    are (a + b) / 2.
+    """
 
     config: LSGANConfig
 
-    def d_loss(self, batch: Batch) -> Tensor:
-        """Return ½ E[(D(x) - b)²] + ½ E[(D(G(z)) - a)²] for one batch."""
-        with torch.no_grad():  # G is not updated here
-            fake = self.G(self.noise(len(batch.x)))  # (B, *sample_shape)
-        real_scores = self.D(batch.x)  # (B,)
-        fake_scores = self.D(fake)  # (B,)
-        self._seen |= {"d_real": real_scores, "d_fake": fake_scores}
-        return losses.least_squares_d_loss(real_scores, fake_scores, self.config.a, self.config.b)
+    def d_loss(self, x: Tensor, fake: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return ½ E[(D(x) - b)²] + ½ E[(D(G(z)) - a)²]."""
+        real, generated = self.see("d_real", self.D(x, c)), self.see("d_fake", self.D(fake, c))  # scores (B,)
+        return losses.least_squares_d_loss(real, generated, self.config.a, self.config.b)
 
-    def g_loss(self, batch: None) -> Tensor:
-        """Return ½ E[(D(G(z)) - c)²]."""
-        fake_scores = self.D(self.G(self.noise(self.config.batch_size)))  # (B,)
-        self._seen["d_fake_after"] = fake_scores
-        return losses.least_squares_g_loss(fake_scores, self.config.c)
-
-    def readings(self) -> dict[str, float]:
-        """Return the mean score of data, of fakes before D's update, and of fakes after it.
-
-        These are no probabilities: they may leave [a, b]. Where the game rests, all three are (a + b) / 2.
-        """
-        return {name: float(self._seen[name].detach().mean()) for name in self.reading_names}
+    def g_loss(self, fake: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return ½ E[(D(G(z)) - target)²]."""
+        return losses.least_squares_g_loss(self.see("d_fake_after", self.D(fake, c)), self.config.target)
 
 
 # ------------------------------------------------------------------------------------- the paper's networks
@@ -113,20 +98,15 @@ class PaperDiscriminator(nn.Sequential):
         self.append(nn.Flatten()).append(nn.Linear(512 * 7 * 7, 1))
 
 
-PAPER = LSGANConfig(
-    sample_shape=(3, 112, 112), latent_dim=1024, batch_size=64, steps=1_000_000, g_lr=1e-3, d_lr=1e-3, averaging=0.0
-)
-"""The LSUN experiment: noise, batch and Adam as in the authors' code; the networks are built by `build_paper`."""
 PAPER_SOURCE = (
     "the networks for LSUN at 112 px in the authors' vgg.py, https://github.com/xudonmao/LSGAN "
     "(convolutions; the paper prints no parameter counts)"
 )
 
 
-def build_paper(config: LSGANConfig, device: torch.device) -> SimpleNamespace:
-    """Return the paper's two convolutional networks, to be counted; the recipes do not train them."""
-    networks = {"G": PaperGenerator(config.latent_dim).to(device), "D": PaperDiscriminator().to(device)}
-    return SimpleNamespace(config=config, networks=networks)
+def paper() -> dict[str, nn.Module]:
+    """Return the two convolutional networks of the LSUN experiment, to be counted; the recipes do not train them."""
+    return {"G": PaperGenerator(), "D": PaperDiscriminator()}
 
 
 # ---------------------------------------------------------------------------------------------- recipes
@@ -134,18 +114,15 @@ def build_paper(config: LSGANConfig, device: torch.device) -> SimpleNamespace:
 build = LSGAN
 
 
-def _like(recipe: Recipe, name: str, title: str, **texts: dict[str, str]) -> Recipe:
+def _like(recipe: Recipe, **texts: Any) -> Recipe:
     """Return a GAN's recipe with the objective exchanged: networks, data, steps and Adam stay what they are there."""
-    shared = {field.name: getattr(recipe.config, field.name) for field in fields(gan.GANConfig)}
-    config = LSGANConfig(**{**shared, "loss": "least squares"})
-    return Recipe(name=name, title=title, system="lsgan", config=config, build=LSGAN, profiles=recipe.profiles, **texts)
+    shared = {f.name: getattr(recipe.config, f.name) for f in fields(Adversarial)}
+    return Recipe(config=LSGANConfig(**shared), build=LSGAN, profiles=recipe.profiles, **texts)
 
 
 RECIPES = {
     "digits-lsgan": _like(
         gan.RECIPES["digits-mlp"],
-        "digits-lsgan",
-        "a fully connected least-squares GAN on handwritten digits",
         minutes={"smoke": "a few seconds", "cpu": "about 2 minutes on two cores", "gpu": "not measured on a GPU yet"},
         band={
             "cpu": "digit-FID at most 2 % of uniform noise's, all ten classes (mini set: at most 3 %)",
@@ -154,8 +131,6 @@ RECIPES = {
     ),
     "ring-lsgan": _like(
         gan.RECIPES["ring-gan"],
-        "ring-lsgan",
-        "a least-squares GAN on a ring of eight Gaussians",
         minutes={"smoke": "a few seconds", "cpu": "about 3 minutes on two cores"},
         band={"cpu": "all eight modes, at least 80 % of the points of high quality"},
     ),

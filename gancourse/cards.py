@@ -25,8 +25,8 @@ REPORTS = {"digits": metrics.digit_report, "fashion": metrics.fashion_report}
 def evaluate(system: Any, *, seed: int = 1, n: int | None = None) -> dict[str, Any]:
     """Draw samples from a system's averaged generator and measure them.
 
-    Points are measured by :func:`gancourse.metrics.mode_report`, digits by
-    :func:`gancourse.metrics.digit_report`, clothes by :func:`gancourse.metrics.fashion_report`; the keys are theirs,
+    Points are measured by :func:`.mode_report`, digits by
+    :func:`.digit_report`, clothes by :func:`.fashion_report`; the keys are theirs,
     plus ``samples`` and ``sample_seed``. A conditional system is asked for classes drawn uniformly, and the report says
     how often it obeyed (``label_accuracy``: for points, the share whose nearest mode is the one that was asked for).
     """

@@ -8,7 +8,7 @@ import torch
 from gancourse import images, metrics
 from gancourse.datasets import digits, fashion, toy
 from gancourse.errors import UserError
-from gancourse.systems import judges
+from gancourse.metrics import judges
 
 KEYS = {
     "data",

@@ -6,8 +6,8 @@ of samples and the features it was made with, and :func:`.reports.compare` refus
 differ. Reports on digits and on clothes carry the figures that frame them too (real against real, and uniform
 noise against real).
 
-All names are had from here, as in ``metrics.kid``. A module of this folder is loaded when one of its names is
-first asked for, so that the import alone loads no torch.
+Take every name from here, as in ``metrics.kid``: a module of this folder is loaded when one of its names is first
+asked for, so that the import alone loads no torch.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ __all__ = [
     "CELLS",
     "CLASS_SHARE",
     "FASHION_STATISTICS",
+    "JUDGES",
     "PROTOCOL",
     "STATISTICS",
     "Array",
@@ -101,6 +102,12 @@ __all__ = [
     "uniform_noise",
 ]
 
+JUDGES: dict[str, str] = {
+    "digits-judge": "the small classifier that judges digits",
+    "fashion-judge": "the small classifier that judges clothes",
+}
+"""Judge → title. A judge is a classifier with a training of its own in ``gancourse.metrics.judges``."""
+
 _MODULES = {
     "inputs": "Array",
     "points": "label_kl mode_report",
@@ -108,6 +115,7 @@ _MODULES = {
         "CELLS Estimate Neighbours class_diversity coverage_of_equals density_coverage "
         "feature_frechet frechet_distance inception_score kid kid_full nearest precision_recall"
     ),
+    "judges": "",
     "features": (
         "FASHION_STATISTICS STATISTICS Features Judgement Statistics digit_features digit_source "
         "fashion_features fashion_source inception_features judge_digits judge_fashion "
@@ -115,7 +123,7 @@ _MODULES = {
     ),
     "reports": "CLASS_SHARE PROTOCOL compare digit_report fashion_report feature_report",
 }
-"""Module of this folder → the names that are had from it; the later ones import the earlier."""
+"""Module of this folder → the names that it gives. A module imports earlier ones only."""
 
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 

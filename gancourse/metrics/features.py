@@ -17,8 +17,8 @@ from torch import Tensor
 from gancourse import images as pixels
 from gancourse import runtime
 from gancourse.errors import UserError, unknown
+from gancourse.metrics import judges
 from gancourse.metrics.inputs import Array, finite
-from gancourse.systems import judges
 
 STATISTICS = judges.WEIGHTS / "digit-statistics.safetensors"
 FASHION_STATISTICS = judges.WEIGHTS / "fashion-statistics.safetensors"
@@ -31,7 +31,7 @@ class Judgement:
     """What a judge says about N images.
 
     Attributes:
-        features: float32 (N, 64), see :meth:`gancourse.systems.judges.Judge.features`.
+        features: float32 (N, 64), see :meth:`gancourse.metrics.judges.Judge.features`.
         labels: int64 (N,), the most likely class.
         confidence: float32 (N,), its probability, 0.1 … 1.
         probabilities: float32 (N, 10), of all classes, for :func:`.inception_score`.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gancourse.datasets import digits
 from gancourse.errors import UserError, unknown
+from gancourse.metrics import judges
 from gancourse.metrics.distances import (
     class_diversity,
     density_coverage,
@@ -29,7 +30,6 @@ from gancourse.metrics.features import (
 )
 from gancourse.metrics.inputs import Array, checked_labels
 from gancourse.metrics.points import label_kl
-from gancourse.systems import judges
 
 CLASS_SHARE = 0.01
 """A class counts as present when at least this share of the samples is labelled with it."""
@@ -107,7 +107,7 @@ def fashion_report(
     judge on other data: a fashion distance is never comparable with a digit distance, and :func:`compare` refuses.
 
     Clothes are harder to tell apart than digits (pullover, coat, shirt). The judge labels real test pictures
-    right less often, ``gancourse.systems.judges.judge_card("fashion-judge")["accuracy"]``: a perfect conditional
+    right less often, ``gancourse.metrics.judges.judge_card("fashion-judge")["accuracy"]``: a perfect conditional
     generator has this ``label_accuracy``, with shirts far below it, and more of it means pictures that are more
     typical than the real ones. The judge was trained on mirrored pictures too: it labels them as well, but its
     features see the difference, because real shoes point to the left.

@@ -26,12 +26,6 @@ INDEX: dict[str, tuple[str, str]] = {
 }
 """Recipe name → (module in this package, title)."""
 
-JUDGES: dict[str, str] = {
-    "digits-judge": "the small classifier that judges digits",
-    "fashion-judge": "the small classifier that judges clothes",
-}
-"""Judge → title. A judge is a classifier with a training of its own in ``gancourse.systems.judges``."""
-
 
 def names() -> list[str]:
     """Return the names of all recipes."""
@@ -45,7 +39,7 @@ def recipe(name: str) -> Recipe:
         UserError: there is none of that name; the nearest one is suggested.
     """
     if name not in INDEX:
-        raise unknown("recipe", name, [*INDEX, *JUDGES])
+        raise unknown("recipe", name, INDEX)
     module = importlib.import_module(f"gancourse.systems.{INDEX[name][0]}")
     return module.RECIPES[name]
 

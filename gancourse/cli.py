@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gancourse import __version__, systems
-from gancourse.errors import UserError, nearest
+from gancourse import __version__, metrics, systems
+from gancourse.errors import UserError, nearest, unknown
 
 if TYPE_CHECKING:
     from gancourse.hub import Trained
@@ -169,7 +169,7 @@ def run_list(arguments: argparse.Namespace) -> None:
     from gancourse import hub
 
     published = hub.registry()
-    titles = {name: title for name, (_, title) in systems.INDEX.items()} | systems.JUDGES
+    titles = {name: title for name, (_, title) in systems.INDEX.items()} | metrics.JUDGES
     rows = [{"recipe": n, "title": t, "reference_run": n in published} for n, t in titles.items()]
     if arguments.json:
         print(json.dumps(rows, indent=2))
@@ -181,8 +181,10 @@ def run_list(arguments: argparse.Namespace) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Train, then evaluate and write the card."""
-    if arguments.recipe in systems.JUDGES:
+    if arguments.recipe in metrics.JUDGES:
         return train_judge(arguments)
+    if arguments.recipe not in systems.INDEX:
+        raise unknown("recipe", arguments.recipe, [*systems.INDEX, *metrics.JUDGES])
     recipe = systems.recipe(arguments.recipe)  # before torch is paid for
     from gancourse import cards, evaluation, hub, runtime, training
 
@@ -216,8 +218,8 @@ def run_train(arguments: argparse.Namespace) -> None:
 def train_judge(arguments: argparse.Namespace) -> None:
     """Train a judge; it is a classifier with a short training of its own, without checkpoints."""
     if arguments.set or arguments.resume:
-        raise UserError(f"{arguments.recipe} takes neither --set nor --resume; its settings stand in systems.judges.")
-    from gancourse.systems import judges
+        raise UserError(f"{arguments.recipe} takes neither --set nor --resume; its settings stand in metrics.judges.")
+    from gancourse.metrics import judges
 
     out = arguments.out or Path("runs") / arguments.recipe
     card = judges.train_judge(arguments.profile, arguments.seed, out, name=arguments.recipe, device=arguments.device)

@@ -174,6 +174,7 @@ def test_describe_and_doctor_answer(capsys):
     ("arguments", "told"),
     [
         (["train", "rng-gan"], "Unknown recipe 'rng-gan'. Did you mean 'ring-gan'?"),
+        (["train", "digit-judge"], "Unknown recipe 'digit-judge'. Did you mean 'digits-judge'?"),
         (["train", "ring-gan", "--profile", "cpuu"], "Unknown profile 'cpuu'. Did you mean 'cpu'?"),
         (["train", "ring-gan", "--sed", "1"], "unrecognized argument '--sed'. Did you mean '--seed'?"),
         (["trian", "ring-gan"], "Did you mean 'train'?"),

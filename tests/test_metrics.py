@@ -8,6 +8,7 @@ import torch
 from gancourse import images, metrics
 from gancourse.datasets import digits, fashion, toy
 from gancourse.errors import UserError
+from gancourse.metrics import judges
 
 KEYS = {
     "data",
@@ -258,7 +259,7 @@ def test_every_shipped_covariance_has_full_rank(name):
 
 def test_statistics_of_another_judge_are_refused(monkeypatch):
     metrics.reference_statistics.cache_clear()
-    monkeypatch.setattr(metrics.judges, "judge_card", lambda name: {"sha256": "0" * 64})
+    monkeypatch.setattr(judges, "judge_card", lambda name: {"sha256": "0" * 64})
     with pytest.raises(UserError, match="another judge"):
         metrics.reference_statistics("full-test")
 
@@ -266,7 +267,7 @@ def test_statistics_of_another_judge_are_refused(monkeypatch):
 def test_damaged_statistics_are_refused(monkeypatch, tmp_path):
     metrics.reference_statistics.cache_clear()
     (tmp_path / "s.safetensors").write_bytes(metrics.STATISTICS.read_bytes()[:1000])
-    monkeypatch.setattr(metrics, "STATISTICS", tmp_path / "s.safetensors")
+    monkeypatch.setattr(metrics.features, "STATISTICS", tmp_path / "s.safetensors")
     with pytest.raises(UserError, match="missing or damaged"):
         metrics.reference_statistics("full-test")
 
@@ -462,11 +463,11 @@ def worn(clothes):
 def test_real_clothes_score_as_real(worn):
     assert set(worn) == {key.replace("digit_fid", "fashion_fid") for key in KEYS}
     assert (worn["data"], worn["reference"], worn["n"], worn["classes"]) == ("mini", "test", 1000, 10)
-    assert worn["judge"] == metrics.judges.judge_card("fashion-judge")["sha256"][:12]
+    assert worn["judge"] == judges.judge_card("fashion-judge")["sha256"][:12]
     assert worn["fashion_fid"] < 1e-3
     assert 0 < worn["fashion_fid_floor"] < 0.02 * worn["fashion_fid_uniform"]
     assert worn["fashion_fid_percent"] == pytest.approx(100 * worn["fashion_fid"] / worn["fashion_fid_uniform"])
-    accuracy = metrics.judges.judge_card("fashion-judge")["accuracy"]
+    accuracy = judges.judge_card("fashion-judge")["accuracy"]
     assert worn["label_accuracy"] == pytest.approx(accuracy, abs=0.03)
     assert 0.5 < worn["label_accuracy_min"] < worn["label_accuracy"] - 0.05  # shirts
     assert worn["diversity"] == pytest.approx(1, abs=0.01) and worn["label_kl"] < 0.01
@@ -519,7 +520,7 @@ def test_digits_and_clothes_do_not_compare(clothes, worn, real):
 
 def test_statistics_of_clothes_belong_to_their_judge(monkeypatch, clothes):
     metrics.reference_statistics.cache_clear()
-    monkeypatch.setattr(metrics, "FASHION_STATISTICS", metrics.STATISTICS)
+    monkeypatch.setattr(metrics.features, "FASHION_STATISTICS", metrics.STATISTICS)
     with pytest.raises(UserError, match="made with another judge"):
         metrics.fashion_report(clothes.images[:100], device="cpu")
 
@@ -623,7 +624,7 @@ def test_a_small_memory_gives_the_same(monkeypatch):
     x, y = normal(90), normal(70, seed=1, shift=0.2)
     measures = (metrics.precision_recall, metrics.density_coverage, metrics.nearest, metrics.kid_full)
     expected = [measure(x, y) for measure in measures]
-    monkeypatch.setattr(metrics, "CELLS", 500)
+    monkeypatch.setattr(metrics.distances, "CELLS", 500)
     found = [measure(x, y) for measure in measures]
     assert found[:2] == expected[:2] and torch.equal(found[2].indices, expected[2].indices)
     assert found[3] == pytest.approx(expected[3])
@@ -726,7 +727,7 @@ def test_a_report_says_what_it_was_made_with_and_compares(test_set):
     real = metrics.digit_features(test_set.images[:300], "cpu")
     fake = metrics.digit_features(metrics.uniform_noise(200), "cpu")
     report = metrics.feature_report(real, fake, subset_size=100)
-    assert report["features"] == f"digit-judge {metrics.judges.judge_card()['sha256'][:12]}"
+    assert report["features"] == f"digit-judge {judges.judge_card()['sha256'][:12]}"
     assert (report["n_real"], report["n_fake"]) == (300, 200)
     assert report["precision"] == report["coverage"] == 0.0 and report["frechet"] > 1000
     difference = metrics.compare(report, {**report, "recall": 0.75})
@@ -757,7 +758,7 @@ def test_inception_features_with_a_stand_in(monkeypatch):
         seen.append((x.dtype, tuple(x.shape)))
         return x.float().mean(dim=(2, 3))
 
-    monkeypatch.setattr(metrics, "_inception", lambda where: (network, "a stand-in"))
+    monkeypatch.setattr(metrics.features, "_inception", lambda where: (network, "a stand-in"))
     grey = torch.randint(256, (7, 16, 16, 1), dtype=torch.uint8, generator=generator(0))
     found = metrics.inception_features(grey, "cpu", batch_size=5)
     assert seen == [(torch.uint8, (5, 3, 16, 16)), (torch.uint8, (2, 3, 16, 16))]
@@ -772,7 +773,7 @@ def test_inception_out_of_reach_is_named(monkeypatch):
     def fail(name):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
-    monkeypatch.setattr(metrics.importlib, "import_module", fail)
+    monkeypatch.setattr(metrics.features.importlib, "import_module", fail)
     with pytest.raises(UserError, match="cannot be had here .*torch-fidelity"):
         metrics.inception_features(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), "cpu")
 

@@ -439,6 +439,41 @@ def test_modules_behind_a_package_that_gathers_names_are_found(root):
     assert len(real) >= 4 and real < outputs.modules(["from gancourse import plots"])
 
 
+LAZY = """
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gancourse.measures.{module} import report
+__all__ = ["report"]
+HOME = {{"report": "{module}"}}
+
+def __getattr__(name):
+    return getattr(import_module(f"{{__name__}}.{{HOME[name]}}"), name)
+"""
+
+
+@pytest.mark.parametrize("source", ["from gancourse import measures", "from gancourse.measures import report"])
+def test_a_folder_that_loads_its_modules_by_a_table_is_followed(root, source):
+    folder = root / "gancourse" / "measures"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(LAZY.format(module="reports"))
+    (folder / "reports.py").write_text("from .parts import part\ndef report():\n    return part\n")
+    (folder / "parts.py").write_text("part = 1\n")
+    names = {f"gancourse.{name}" for name in ("measures", "measures.reports", "measures.parts")}
+    assert outputs.modules([source], root) == names
+    assert outputs.modules(["from gancourse.measures import parts"], root) == {"gancourse.measures.parts"}
+
+    notebook = new_notebook(cells=[new_code_cell(source)])
+    outputs._record(notebook, {"modules": [], "device": "CPU", "profile": "cpu"}, "cpu", 3.2, root)
+    assert not outputs.freshness(notebook, root).reason
+    for name, text in (("reports", "def report():\n    return 2\n"), ("parts", "part = 2\n")):
+        before = (folder / f"{name}.py").read_text()
+        (folder / f"{name}.py").write_text(text)
+        assert outputs.freshness(notebook, root).changed == (f"gancourse.measures.{name}",)
+        (folder / f"{name}.py").write_text(before)
+
+
 def test_freshness(root):
     notebook = good()
     assert "never" in outputs.freshness(notebook, root).fault

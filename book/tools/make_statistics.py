@@ -19,7 +19,7 @@ from torch import Tensor
 from gancourse import metrics, runtime
 from gancourse.datasets import idx
 from gancourse.errors import UserError
-from gancourse.systems import judges
+from gancourse.metrics import judges
 
 LOOK: dict[str, Callable[..., metrics.Judgement]] = {
     "digits-judge": metrics.judge_digits,

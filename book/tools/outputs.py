@@ -117,7 +117,8 @@ def module_file(name: str, root: Path) -> Path | None:
 def modules(sources: Iterable[str], root: Path = chapters.ROOT) -> set[str]:
     """Return the package's modules that some code imports, directly or through other modules.
 
-    A package's ``__init__`` counts where a name is taken from it, not on the way to a module.
+    A package's ``__init__`` counts where a name is taken from it, not on the way to a module. So does what it imports
+    for mypy only: a package that loads its modules when they are asked for names them there.
     The package's own ``__init__`` never counts: it holds the version, which changes no output.
     """
     found: set[str] = set()

@@ -17,7 +17,7 @@ import make_statistics
 
 from gancourse import runtime
 from gancourse.errors import UserError
-from gancourse.systems import judges
+from gancourse.metrics import judges
 
 LEAST = {"digits-judge": 0.993, "fashion-judge": 0.92}
 

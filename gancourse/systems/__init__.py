@@ -30,12 +30,6 @@ INDEX: dict[str, tuple[str, str]] = {
 }
 """Recipe name → (system's word, title): the only place of both. The module of ``wgan-gp`` is called ``wgan_gp``."""
 
-JUDGES: dict[str, str] = {
-    "digits-judge": "the small classifier that judges digits",
-    "fashion-judge": "the small classifier that judges clothes",
-}
-"""Judge → title. A judge is a classifier with a training of its own in ``gancourse.systems.judges``."""
-
 
 def names() -> list[str]:
     """Return the names of all recipes."""
@@ -49,7 +43,7 @@ def recipe(name: str) -> Recipe:
         UserError: there is none of that name; the nearest one is suggested.
     """
     if name not in INDEX:
-        raise unknown("recipe", name, [*INDEX, *JUDGES])
+        raise unknown("recipe", name, INDEX)
     system, title = INDEX[name]
     return dataclasses.replace(_module(system).RECIPES[name], name=name, title=title, system=system)
 

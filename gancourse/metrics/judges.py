@@ -5,7 +5,7 @@ trained on photographs, has little to say: handwritten digits, and small grey pi
 compare models inside this course and with nothing else: they are never mixed with Inception's, nor one judge's
 with the other's.
 
-The trained weights ship with the package, with their card and their checksum, in ``systems/weights``.
+The trained weights ship with the package, with their card and their checksum, in ``metrics/weights``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,13 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from gancourse import cards, cli, hub, losses, systems, training
+from gancourse import cli, evaluation, hub, losses, systems, training
 from gancourse.datasets import toy
 from gancourse.datasets.source import Batch, Source, load
 from gancourse.errors import UserError
 from gancourse.layers import ConditionalBatchNorm, LabelEmbedding, check_labels
 from gancourse.systems import cgan
+from gancourse.systems.configs import change
 
 CPU = torch.device("cpu")
 SMALL = {"g_widths": (16, 24), "d_widths": (24, 16), "batch_size": 12, "d_dropout": 0.0, "wrong_pairs": "none"}
@@ -33,7 +33,7 @@ KINDS = [
 
 def small(**changes: object) -> cgan.CGAN:
     torch.manual_seed(0)
-    return cgan.build(replace(systems.recipe("digits-cgan").config, **{**SMALL, **changes}), CPU)
+    return cgan.build(change(systems.recipe("digits-cgan").config, **{**SMALL, **changes}), CPU)
 
 
 def batch(n: int = 12) -> Batch:
@@ -150,7 +150,8 @@ def test_losses_are_finite_and_each_phase_reaches_its_own_network(changes: dict)
         assert loss.isfinite() and loss.ndim == 0
         assert all(p.grad is not None for p in network.parameters())
         assert all(p.grad is None for p in other.parameters())
-    assert set(system.readings()) == set(system.reading_names)
+    assert set(system.seen) <= set(system.notes)
+    assert all(not value.requires_grad for value in system.seen.values())
 
 
 @pytest.mark.parametrize("changes", KINDS, ids=str)
@@ -179,11 +180,11 @@ def test_generator_and_discriminator_get_the_same_label() -> None:
     original_g, original_d = system.G.forward, system.D.forward
     system.G.forward = lambda z, c: (asked.append(c), original_g(z, c))[1]  # type: ignore[method-assign]
     system.D.forward = lambda x, c: (asked.append(c), original_d(x, c))[1]  # type: ignore[method-assign]
-    system.g_loss(None)
+    system.g_phase(None)
     assert len(asked) == 2 and torch.equal(*asked)
     asked.clear()
     real = batch()
-    system.d_loss(real)
+    system.d_phase(real)
     assert all(torch.equal(c, real.c) for c in asked) and len(asked) == 3
 
 
@@ -209,20 +210,20 @@ def test_one_seed_gives_one_set_of_samples_and_labels() -> None:
     state = torch.get_rng_state()
     first = system.sample(30, seed=3)
     assert torch.equal(first, system.sample(30, seed=3))
-    assert torch.equal(first, system.sample(30, seed=3, labels=system.sample_labels(30, seed=3)))
+    assert torch.equal(first, system.sample(30, seed=3, c=system.draw(30, seed=3).c))
     assert not torch.equal(first, system.sample(30, seed=4))
     assert torch.equal(state, torch.get_rng_state())
-    counts = torch.bincount(system.sample_labels(50_000, seed=2), minlength=10) / 50_000
+    counts = torch.bincount(system.draw(50_000, seed=2).c, minlength=10) / 50_000
     assert (counts - 0.1).abs().max() < 0.006
-    sheet = system.class_sheet(4, seed=3)
-    assert sheet.shape == (40, 1, 28, 28)
-    assert torch.equal(sheet[4:8], system.sample(4, seed=3, labels=[1] * 4))  # row 1 is class 1, with the same noise
+    sheet, columns = system.sheet(seed=3, columns=4)
+    assert sheet.shape == (40, 1, 28, 28) and columns == 4
+    assert torch.equal(sheet[4:8], system.sample(4, seed=3, c=[1] * 4))  # row 1 is class 1, with the same noise
 
 
 def test_trained_on_the_ring_it_obeys_and_the_log_reads_two_thirds() -> None:
     run = training.Run(systems.recipe("ring-cgan"), profile="cpu", seed=0, quiet=True, steps=700, d_widths=(64, 64))
     rows = run.train()
-    assert cards.evaluate(run.system)["label_accuracy"] > 0.95
+    assert evaluation.evaluate(run.system)["label_accuracy"] > 0.95
     late = rows[-6:]
     assert sum(row["d_real"] for row in late) / 6 == pytest.approx(2 / 3, abs=0.12)
     assert sum(row["d_wrong"] for row in late) / 6 < 0.1
@@ -249,7 +250,7 @@ def test_labels_are_refused_with_the_reason(labels: object, told: str) -> None:
         check_labels(labels, 10, 3)
     if labels is not None:
         with pytest.raises(UserError, match=told):
-            small().sample(3, labels=labels)
+            small().sample(3, c=labels)
 
 
 def test_labels_of_numpy_and_narrow_integers_are_taken() -> None:
@@ -341,7 +342,7 @@ def test_the_command_line_draws_the_labels_it_is_asked_for(
 
 def test_a_plain_gan_cannot_be_asked_for_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sample", "digits-mlp", "--labels", "8", "--out", str(tmp_path / "s.npz")]) == 1
-    assert "not a conditional system" in capsys.readouterr().err
+    assert "no conditions" in capsys.readouterr().err
 
 
 def test_paper_networks_can_be_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,7 +351,7 @@ def test_paper_networks_can_be_counted(capsys: pytest.CaptureFixture[str]) -> No
     g = 101 * 200 + 11 * 1000 + 1201 * 1200 + 1201 * 784
     d = 785 * 240 * 5 + 11 * 50 * 5 + 291 * 240 * 4 + 241
     assert f"{g:,} parameters" in told and f"{d:,} parameters" in told
-    paper = cgan.PaperNetworks().networks
+    paper = cgan.paper()
     c = torch.eye(10)[:3]
     image = paper["G"](torch.rand(3, 100), c)
     assert image.shape == (3, 1, 28, 28) and paper["D"](image, c).shape == (3,)
@@ -367,7 +368,7 @@ def test_reference_runs_reach_what_the_course_claims() -> None:
     runs = [run for run in hub.results("cgan")["runs"] if run["profile"] == "cpu"]
     assert len(runs) >= 3 and sum(run["label_accuracy"] for run in runs) / len(runs) >= 0.97
     assert all(run["label_kl_uniform"] <= 0.01 and run["diversity"] >= 0.8 for run in runs)
-    again = cards.evaluate(hub.load("digits-cgan").system, n=2000)
+    again = evaluation.evaluate(hub.load("digits-cgan").system, n=2000)
     assert math.isclose(again["label_accuracy"], shipped["label_accuracy"], abs_tol=0.02)
 
 
@@ -385,10 +386,9 @@ def test_generate_refuses_what_would_break_on_a_gpu() -> None:
 
 def test_the_auxiliary_classifier_logs_how_often_it_is_right() -> None:
     system = small(d_condition="auxiliary")
-    system.d_loss(batch())
-    system.g_loss(None)
-    read = system.readings()
-    assert set(read) == set(system.reading_names) and 0 <= read["c_real"] <= 1
+    system.d_phase(batch())
+    system.g_phase(None)
+    assert set(system.seen) == set(system.notes) and 0 <= training.mean(system.seen["c_real"]) <= 1
 
 
 def test_the_log_of_three_terms_rests_where_the_theory_says() -> None:

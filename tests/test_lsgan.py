@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import warnings
 from typing import Any
@@ -15,6 +14,7 @@ from gancourse import cli, losses, systems, theory, training
 from gancourse.datasets.source import Batch
 from gancourse.errors import UserError
 from gancourse.systems import gan, lsgan
+from gancourse.systems.configs import change, flat
 from gancourse.systems.seeds import Seeds
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ SMALL = {"g_widths": (16,), "d_widths": (16,), "batch_size": 8, "steps": 3, "lat
 
 def system(**changes: Any) -> lsgan.LSGAN:
     torch.manual_seed(0)
-    return lsgan.LSGAN(dataclasses.replace(lsgan.RECIPES["digits-lsgan"].config, **{**SMALL, **changes}), CPU)
+    return lsgan.LSGAN(change(systems.recipe("digits-lsgan").config, system="lsgan", **{**SMALL, **changes}), CPU)
 
 
 # ---------------------------------------------------------------------------------------------------- losses
@@ -104,13 +104,14 @@ def test_each_score_is_squared_before_the_mean() -> None:
         (lambda: losses.least_squares_g_loss(torch.ones(2), math.inf), "finite"),
         (lambda: system(a=1.0), "a=1 and b=1 are the same target"),
         (lambda: system(a=0.5, b=0.5), "nothing"),
-        (lambda: system(c=0.0), "c=0 does not lie on b's side of a=0"),
-        (lambda: system(c=-1.0), "Take c=1"),
-        (lambda: system(a=1.0, b=0.0, c=1.5), "Take c=0"),
+        (lambda: system(target=0.0), "target=0 does not lie on b's side of a=0"),
+        (lambda: system(target=-1.0), "Take target=1"),
+        (lambda: system(a=1.0, b=0.0, target=1.5), "Take target=0"),
         (lambda: system(b="one"), "b='one' must be a finite number"),
-        (lambda: system(c=True), "c=True must be a finite number"),
+        (lambda: system(target=True), "target=True must be a finite number"),
         (lambda: system(a=math.nan), "a=nan must be a finite number"),
-        (lambda: system(loss="minimax"), "one loss, least squares"),
+        (lambda: system(loss="minimax"), "an LSGAN has one loss"),
+        (lambda: system(c=0.5), "it is called 'target' now"),
         (lambda: system(latent_dim=0), "latent_dim=0 is out of range"),
         (lambda: system(g_norm="layer"), "Unknown g_norm"),
         (lambda: theory.least_squares_discriminator([1.0], [1.0], 2.0, 2.0), "two different"),
@@ -256,21 +257,22 @@ def test_only_the_objective_differs_from_the_gan() -> None:
     for name, other in (("digits-lsgan", "digits-mlp"), ("ring-lsgan", "ring-gan")):
         ours, theirs = systems.recipe(name), systems.recipe(other)
         for profile in ("smoke", "cpu", "gpu"):
-            mine, plain = dataclasses.asdict(ours.at(profile)), dataclasses.asdict(theirs.at(profile))
-            assert {key for key in mine if mine[key] != plain.get(key, "missing")} == {"loss", "a", "b", "c"}
+            mine, plain = flat(ours.at(profile)), flat(theirs.at(profile))
+            assert {key for key in mine if mine[key] != plain.get(key, "missing")} == {"a", "b", "target"}
+            assert plain.keys() - mine.keys() == {"loss"}
     one = system()
     torch.manual_seed(0)
-    other_one = gan.GAN(gan.GANConfig(**SMALL, d_dropout=0.3), CPU)
+    other_one = gan.GAN(change(systems.recipe("digits-mlp").config, **SMALL), CPU)
     for a, b in zip(one.D.parameters(), other_one.D.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_one_step_by_hand() -> None:
     """The system's two losses, their gradients and the readings, against plain code."""
-    s = system(a=-1.0, b=2.0, c=0.5, d_dropout=0.0, g_norm="none")
+    s = system(a=-1.0, b=2.0, target=0.5, d_dropout=0.0, g_norm="none")
     x = torch.rand(8, 1, 28, 28) * 2 - 1
     torch.manual_seed(1)
-    d_loss = s.d_loss(Batch(x))
+    d_loss = s.d_phase(Batch(x))
     torch.manual_seed(1)
     fake = s.G(torch.randn(8, 4)).detach()
     expected = ((s.D(x) - 2) ** 2).mean() / 2 + ((s.D(fake) + 1) ** 2).mean() / 2
@@ -278,13 +280,12 @@ def test_one_step_by_hand() -> None:
     d_loss.backward()
     assert all(p.grad is None for p in s.G.parameters()) and all(p.grad is not None for p in s.D.parameters())
     torch.manual_seed(2)
-    g_loss = s.g_loss(None)
+    g_loss = s.g_phase(None)
     torch.manual_seed(2)
     scores = s.D(s.G(torch.randn(8, 4)))
     torch.testing.assert_close(g_loss, ((scores - 0.5) ** 2).mean() / 2)
-    expected_readings = [s.D(x), s.D(fake), scores]
-    for name, value in zip(s.reading_names, expected_readings, strict=True):
-        assert s.readings()[name] == pytest.approx(value.mean().item(), rel=1e-5)
+    for name, value in zip(s.notes, [s.D(x), s.D(fake), scores], strict=True):
+        assert training.mean(s.seen[name]) == pytest.approx(value.mean().item(), rel=1e-5)
 
 
 def test_there_is_no_sigmoid_anywhere() -> None:
@@ -294,20 +295,20 @@ def test_there_is_no_sigmoid_anywhere() -> None:
     with torch.no_grad():
         s.D.layers.logit.bias.fill_(40.0)  # type: ignore[union-attr]
     torch.manual_seed(1)
-    loss = s.g_loss(None)
+    loss = s.g_phase(None)
     assert 700 < loss < 800  # ½ · 39², where a sigmoid would give 0
-    assert s._seen["d_fake_after"].mean() > 30
+    assert s.seen["d_fake_after"].mean() > 30
 
 
 def test_targets_of_the_two_players_are_not_mixed() -> None:
-    s = system(a=0.0, b=1.0, c=0.75)
+    s = system(a=0.0, b=1.0, target=0.75)
     for value, d_expected, g_expected in ((0.0, 0.5, 0.28125), (1.0, 0.5, 0.03125), (0.5, 0.25, 0.03125)):
         for module in s.D.modules():
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.weight)
         nn.init.constant_(s.D.layers.logit.bias, value)  # type: ignore[arg-type, union-attr]
-        assert s.d_loss(Batch(torch.zeros(8, 1, 28, 28))).item() == pytest.approx(d_expected)
-        assert s.g_loss(None).item() == pytest.approx(g_expected)
+        assert s.d_phase(Batch(torch.zeros(8, 1, 28, 28))).item() == pytest.approx(d_expected)
+        assert s.g_phase(None).item() == pytest.approx(g_expected)
 
 
 def test_at_rest_the_log_says_so() -> None:
@@ -342,8 +343,8 @@ def test_the_papers_networks(capsys: Any) -> None:
     assert cli.main(["describe", "lsgan", "--paper"]) == 0
     told = capsys.readouterr().out
     assert f"G: {g:,} parameters" in told and f"D: {d:,} parameters" in told and "xudonmao/LSGAN" in told
-    networks = lsgan.build_paper(lsgan.PAPER, CPU).networks
+    networks = lsgan.paper()
     with torch.no_grad():
         pictures = networks["G"].eval()(torch.randn(2, 1024))
-        assert pictures.shape == (2, *lsgan.PAPER.sample_shape) and pictures.abs().max() <= 1
+        assert pictures.shape == (2, 3, 112, 112) and pictures.abs().max() <= 1
         assert networks["D"].eval()(pictures).shape == (2, 1)

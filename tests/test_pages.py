@@ -106,11 +106,12 @@ def test_no_symbol_is_explained_twice():
 
 
 def test_code_names_of_the_notation_exist():
-    from gancourse.systems.gan import GANConfig
+    from gancourse import systems
+    from gancourse.systems.configs import keys
 
     names = {"g_lr", "d_lr", "beta1", "beta2", "averaging", "latent_dim"}
     assert all(f"`{name}`" in page("book/notation.md") for name in names)
-    assert names <= set(GANConfig.__dataclass_fields__)
+    assert names <= set().union(*keys(systems.recipe("digits-mlp").config))
 
 
 # How to use ------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The loop: what each phase may touch, k, averaging, seeds, checkpoints and resume."""
 
 import copy
-import dataclasses
 import warnings
 
 import pytest
@@ -11,19 +10,17 @@ from torch import nn
 from gancourse import runtime, systems, training
 from gancourse.datasets.source import Batches, Source
 from gancourse.errors import UserError
+from gancourse.networks import MLP
 from gancourse.systems.base import Average
+from gancourse.systems.configs import change
 from gancourse.systems.gan import GAN, GANConfig
 
 CPU = torch.device("cpu")
 TINY = GANConfig(
+    networks=MLP(sample_shape=(2,), latent_dim=3, g_widths=(8, 8), d_widths=(8,), output="linear"),
     data="ring",
-    sample_shape=(2,),
-    latent_dim=3,
     batch_size=16,
     steps=10,
-    g_widths=(8, 8),
-    d_widths=(8,),
-    output="linear",
 )
 
 
@@ -34,9 +31,8 @@ def source():
 
 def make(source, **changes):
     runtime.seed_everything(0)
-    system = GAN(dataclasses.replace(TINY, **changes), CPU)
-    parameters = [p for network in system.networks.values() for p in network.parameters()]
-    return system, Batches(source, system.config.batch_size, 0), parameters
+    system = GAN(change(TINY, **changes), CPU)
+    return system, Batches(source, system.config.batch_size, 0), system.parameters()
 
 
 def weights(network):
@@ -90,7 +86,7 @@ def test_only_the_own_parameters_require_gradients_within_a_phase(source):
 
 def test_the_fake_batch_is_not_part_of_d_s_graph(source):
     system, batches, _ = make(source)
-    system.d_loss(next(batches)).backward()
+    system.d_phase(next(batches)).backward()
     assert all(p.grad is None for p in system.G.parameters())
 
 
@@ -311,7 +307,9 @@ def test_every_recipe_stands_in_its_module_and_has_all_profiles(name, profile):
     ("changes", "told"),
     [
         ({"k": 0}, "k=0 is out of range.*1 to 100"),
-        ({"k": 2.5}, "k=2.5 is out of range"),
+        ({"k": 2.5}, "k=2.5 must be a whole number from 1 to 100"),
+        ({"k": "abc"}, "k='abc' must be a whole number from 1 to 100"),
+        ({"g_lr": "1e-3"}, "g_lr='1e-3' must be a number from 0"),
         ({"k": True}, "k=True"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": 1}, "BatchNorm needs at least 2"),
@@ -342,8 +340,8 @@ def test_settings_are_parsed():
 
 
 def test_paper_size_networks_have_the_paper_s_parameters():
-    system, source = systems.paper("gan")
-    counts = [sum(p.numel() for p in network.parameters()) for network in (system.G, system.D)]
+    networks, source = systems.paper("gan")
+    counts = [sum(p.numel() for p in networks[name].parameters()) for name in ("G", "D")]
     assert counts == [2_503_984, 1_231_441]
     assert "http" in source
 
@@ -356,7 +354,7 @@ def test_batchnorm_eps_is_not_mistaken_for_momentum():
 
 def test_spectral_option_normalises_every_layer():
     runtime.seed_everything(0)
-    config = dataclasses.replace(TINY, d_norm="spectral", d_widths=(16, 16))
+    config = change(TINY, d_norm="spectral", d_widths=(16, 16))
     network = GAN(config, CPU).D
     for _ in range(100):
         network(torch.randn(4, 2))
@@ -371,7 +369,7 @@ def test_minimax_recipe_takes_the_other_gradient(source):
     gradients = {}
     for loss in ("nonsaturating", "minimax"):
         system, _, _ = make(source, loss=loss, g_norm="none")
-        system.g_loss(None).backward()
+        system.g_phase(None).backward()
         gradients[loss] = torch.cat([p.grad.flatten() for p in system.G.parameters()])
     assert not torch.allclose(gradients["minimax"], gradients["nonsaturating"])
     cosine = torch.cosine_similarity(gradients["minimax"], gradients["nonsaturating"], dim=0)

@@ -340,7 +340,10 @@ class LatentSystem(System):
         z = torch.randn(n, self.spec.latent_dim, generator=_seeded(seed), device="cpu")
         if not self.spec.classes:
             if c is not None:
-                raise UserError(f"{type(self).__name__} has no conditions here: it cannot be asked for a class.")
+                raise UserError(
+                    f"This {type(self).__name__} has no conditions: it cannot be asked for classes. A conditional one, "
+                    "such as digits-cgan, can."
+                )
             return Drawn(self.generate(z))
         stream = _seeded(seed + 2**32)  # of its own beside the noise
         uniform = torch.randint(self.spec.classes, (n,), generator=stream, device="cpu")

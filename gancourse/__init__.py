@@ -3,4 +3,4 @@
 Importing it loads nothing heavy; import the module you need, for example ``from gancourse import losses``.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -94,7 +94,7 @@ class Average:
             self._held.append((slots, key, source, source.data_ptr()))
             if target.device != source.device or target.stride() != source.stride():
                 target.data = torch.empty_like(source, dtype=target.dtype).copy_(target)  # the average moves along
-            if isinstance(source, nn.Parameter) or key in STATISTICS:
+            if isinstance(source, nn.Parameter) or key.endswith(STATISTICS):
                 sources.append(source)
                 targets.append(target)
             else:

@@ -27,7 +27,7 @@ from gancourse import runtime
 from gancourse.datasets.source import Batch, Batches
 from gancourse.datasets.source import load as load_source
 from gancourse.errors import UserError
-from gancourse.layers import functional_spectral_norms
+from gancourse.layers import check_labels, functional_spectral_norms
 from gancourse.networks import Discriminator, Generator, Maxout
 from gancourse.systems.base import Average, Phase, System
 from gancourse.systems.configs import Recipe
@@ -316,6 +316,10 @@ class Seeds:
         self.average = system.average = Average(system.G, self.config.averaging)
         for draw in ("noise", "conditions", "uniform"):
             setattr(system, draw, self._each(getattr(type(system), draw)))
+        if system.spec.classes:
+            for batches in self.batches.members:
+                check_labels(batches.source.c, system.spec.classes, len(batches.source.x))
+            system.given = lambda batch: batch.c.long()  # (S, B)
 
     def _summed(self, loss: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
         # A loss is a mean over all S · B samples; S times it is the sum of the members' own losses.

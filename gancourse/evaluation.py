@@ -16,7 +16,7 @@ Measure = Callable[[str, Drawn], dict[str, Any]]
 
 
 def modes(data: str, drawn: Drawn) -> dict[str, Any]:
-    """Return :func:`gancourse.metrics.mode_report` of points against their mixture.
+    """Return :func:`.mode_report` of points against their mixture.
 
     If the points were asked for by mode, ``label_accuracy`` is the share whose nearest mode is the one asked for.
     """

@@ -1,6 +1,6 @@
 """The one loop that trains every system of the course, with averaging, logging, checkpoints and exact resume.
 
-A system owns its networks and an ordered list of phases. The loop runs the phases and knows nothing else:
+A system owns its networks and an ordered list of phases. The loop runs the phases and knows nothing else::
 
     system.start_step(step)
     for phase in system.phases:            # only this phase's parameters require gradients

@@ -14,12 +14,10 @@ from gancourse.errors import UserError
 
 
 class Batch(NamedTuple):
-    """One minibatch.
+    """One minibatch: samples `x`, their labels `c`, and `y`, samples of a second domain.
 
-    Attributes:
-        x: float, images (B, C, H, W) in [-1, 1] or points (B, 2).
-        c: labels int64 (B,), several labels or factors of each sample (B, K), or None.
-        y: samples of a second domain, as x; None where there is one domain.
+    `x` is float, images (B, C, H, W) in [-1, 1] or points (B, 2), and `y` likewise, or None where there is one domain.
+    `c` is int64 (B,), or several labels or factors of each sample (B, K), or None.
     """
 
     x: Tensor

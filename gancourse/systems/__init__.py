@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gancourse.errors import unknown
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
 
     from gancourse.systems.configs import Recipe
 
@@ -48,7 +48,7 @@ def recipe(name: str) -> Recipe:
     return dataclasses.replace(_module(system).RECIPES[name], name=name, title=title, system=system)
 
 
-def paper(system: str) -> tuple[dict[str, nn.Module], str]:
+def paper(system: str) -> tuple[dict[str, torch.nn.Module], str]:
     """Return the networks of a system at the size of its paper, on the CPU, and where the sizes are printed.
 
     Raises:

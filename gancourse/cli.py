@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -164,6 +164,14 @@ def _memory_message(error: BaseException) -> str | None:
     return None
 
 
+def print_table(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of words in columns that are as wide as their longest word."""
+    table = [*rows]
+    widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
+    for row in table:
+        print("".join(f"{word:{width}}" for word, width in zip(row, widths, strict=True)).rstrip())
+
+
 def run_list(arguments: argparse.Namespace) -> None:
     """List recipes and reference runs."""
     from gancourse import hub
@@ -174,9 +182,7 @@ def run_list(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
-    width = max(map(len, titles)) + 2
-    for row in rows:
-        print(f"{row['recipe']:{width}}{row['title']}{'   [reference run]' if row['reference_run'] else ''}")
+    print_table((r["recipe"], f"{r['title']}{'   [reference run]' if r['reference_run'] else ''}") for r in rows)
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -210,8 +216,8 @@ def run_train(arguments: argparse.Namespace) -> None:
     report = evaluation.evaluate(run.system)
     text = cards.card(hub.read_record(out), [report], [run.seed], run.seconds)
     runtime.write_atomic(out / "card.md", text.encode())
-    for key, line in cards.summarise([report]).items():
-        say(f"{key:22}{line}")
+    if not arguments.quiet:
+        print_table(cards.summarise([report]).items())
     say(f"written to {out}")
 
 
@@ -305,8 +311,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(report, indent=2))
         return
-    for key, value in report.items():
-        print(f"{key:22}{value:.4g}" if isinstance(value, float) else f"{key:22}{value}")
+    print_table((key, f"{value:.4g}" if isinstance(value, float) else f"{value}") for key, value in report.items())
 
 
 def _load(arguments: argparse.Namespace) -> Trained:
@@ -340,13 +345,10 @@ def run_exercises_list(arguments: argparse.Namespace) -> None:
     from gancourse import checks
 
     if arguments.set is None:
-        for word, (chapter, title) in checks.INDEX.items():
-            print(f"{word:14}{chapter:28}{title}")
-        return
+        return print_table((word, chapter, title) for word, (chapter, title) in checks.INDEX.items())
     exercises = checks.load_set(arguments.set)
     print(f"{exercises.title}: {len(exercises.exercises)} exercises, {exercises.points} points")
-    for e in exercises.exercises:
-        print(f"{e.name:32}{e.tier:13}{e.points:3}  {e.title}")
+    print_table((e.name, e.tier, f"{e.points:3}", e.title) for e in exercises.exercises)
 
 
 def run_exercises_build(arguments: argparse.Namespace) -> None:

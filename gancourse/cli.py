@@ -182,7 +182,8 @@ def run_list(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
-    print_table((r["recipe"], f"{r['title']}{'   [reference run]' if r['reference_run'] else ''}") for r in rows)
+    mark = "   [reference run]"
+    print_table((name, title + (mark if name in published else "")) for name, title in titles.items())
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -345,7 +346,8 @@ def run_exercises_list(arguments: argparse.Namespace) -> None:
     from gancourse import checks
 
     if arguments.set is None:
-        return print_table((word, chapter, title) for word, (chapter, title) in checks.INDEX.items())
+        print_table((word, chapter, title) for word, (chapter, title) in checks.INDEX.items())
+        return
     exercises = checks.load_set(arguments.set)
     print(f"{exercises.title}: {len(exercises.exercises)} exercises, {exercises.points} points")
     print_table((e.name, e.tier, f"{e.points:3}", e.title) for e in exercises.exercises)

@@ -24,7 +24,7 @@ def check_labels(c: object, classes: int, n: int | None = None) -> Tensor:
     if c is None:
         raise UserError("A conditional system needs labels, and there are none: use a data set that has them.")
     try:
-        c = torch.as_tensor(c)
+        c = c if isinstance(c, Tensor) else torch.as_tensor(c, device="cpu")
     except (TypeError, ValueError, RuntimeError):
         raise UserError(f"Labels are whole numbers 0 to {classes - 1}, got {type(c).__name__}.") from None
     if c.is_floating_point() or c.is_complex() or c.dtype == torch.bool:

@@ -107,8 +107,10 @@ def kid(x: Array, y: Array, subsets: int = 100, subset_size: int = 1000, seed: i
             f"sample has {smaller} rows. Pass subset_size=…, or use kid_full, which takes all rows."
         )
     generator = torch.Generator().manual_seed(seed)
-    pick = [torch.randperm(len(s), generator=generator)[:subset_size] for _ in range(subsets) for s in (a, b)]
-    values = torch.tensor([_mmd2(a[i], b[j]) for i, j in zip(pick[::2], pick[1::2], strict=True)]).double()
+    orders = [torch.randperm(len(s), generator=generator, device="cpu") for _ in range(subsets) for s in (a, b)]
+    pick = [order[:subset_size] for order in orders]
+    found = [_mmd2(a[i], b[j]) for i, j in zip(pick[::2], pick[1::2], strict=True)]
+    values = torch.tensor(found, device="cpu").double()
     return Estimate(float(values.mean()), float(values.std(correction=0)) if subsets > 1 else math.nan)
 
 
@@ -188,7 +190,7 @@ def _balls(centres: Tensor, points: Tensor, k: int, closed: bool) -> tuple[Tenso
 
     A ball reaches from its centre to the k-th nearest other centre; `closed` balls hold their surface.
     """
-    holding, held, empty = torch.zeros(len(points), dtype=torch.long), [], 0
+    holding, held, empty = points.new_zeros(len(points), dtype=torch.long), [], 0
     for rows in _parts(centres, centres if len(centres) > len(points) else points):
         radius = _distances(rows, centres).topk(k + 1, dim=1, largest=False).values[:, k:]  # the nearest is itself
         distance = _distances(rows, points)
@@ -232,7 +234,7 @@ def inception_score(probabilities: Array, splits: int = 1) -> Estimate:
         UserError: rows that are no probabilities, or more splits than rows.
     """
     p = finite(probabilities, "probabilities", "(N, C)", ndim=2)
-    if (p < 0).any() or not torch.allclose(p.sum(dim=1), torch.ones(len(p), dtype=p.dtype), atol=1e-4):
+    if (p < 0).any() or not torch.allclose(p.sum(dim=1), p.new_ones(len(p)), atol=1e-4):
         raise UserError("Each row of probabilities must be non-negative and sum to 1; were logits passed?")
     if not 1 <= splits <= len(p):
         raise UserError(f"Expected 1 to {len(p)} splits for {len(p)} rows, got {splits}.")
@@ -342,14 +344,14 @@ def class_diversity(
     y = checked_labels(labels, len(x), classes)
     if per_class is not None and per_class < 2:
         raise UserError(f"Distances need pairs: expected per_class of at least 2, or None for all, got {per_class}.")
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed), device="cpu")
     x, y = x[order], y[order]
     found = [_mean_distance(x[y == label][:per_class]) for label in range(classes)]
     lonely = [str(label) for label, value in enumerate(found) if math.isnan(value)]
     if lonely:
         what = f"class {lonely[0]} has" if len(lonely) == 1 else f"classes {', '.join(lonely)} have"
         warnings.warn(f"Diversity: {what} fewer than 2 samples, and so no distance.", stacklevel=2)
-    return torch.tensor(found, dtype=torch.float64)
+    return torch.tensor(found, dtype=torch.float64, device="cpu")
 
 
 def _mean_distance(x: Tensor) -> float:

@@ -112,7 +112,8 @@ def statistics(features: Tensor, labels: Tensor, measure: str = "digit_fid") -> 
 
 def uniform_noise(n: int = 10_000, seed: int = 0) -> Tensor:
     """Return n images of uniform noise, uint8 (n, 28, 28, 1): the sampler that has learned nothing."""
-    return torch.randint(256, (n, 28, 28, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (n, 28, 28, 1), dtype=torch.uint8, generator=generator, device="cpu")
 
 
 @functools.cache

@@ -219,7 +219,7 @@ def distort(x: Tensor, recipe: JudgeRecipe, generator: torch.Generator | None = 
     Background is -1, so the images are shifted to [0, 2] for the zero padding of ``grid_sample``.
     """
     n, _, height, _ = x.shape
-    turn, zoom, *move = (torch.rand(4, n, generator=generator) * 2 - 1).to(x.device)
+    turn, zoom, *move = (torch.rand(4, n, generator=generator, device="cpu") * 2 - 1).to(x.device)
     angle = turn * math.radians(recipe.rotation)
     size = 1 + zoom * recipe.scale
     move = [m * 2 * recipe.shift / height for m in move]
@@ -227,18 +227,19 @@ def distort(x: Tensor, recipe: JudgeRecipe, generator: torch.Generator | None = 
     grid = F.affine_grid(torch.stack(rows, dim=1).view(n, 2, 3), list(x.shape), align_corners=False)
     x = F.grid_sample(x + 1, grid, align_corners=False) - 1
     if recipe.flip:
-        mirrored = (torch.rand(n, 1, 1, 1, generator=generator) < recipe.flip).to(x.device)
+        mirrored = (torch.rand(n, 1, 1, 1, generator=generator, device="cpu") < recipe.flip).to(x.device)
         x = torch.where(mirrored, x.flip(3), x)
-    grain = recipe.noise * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1).clamp(min=0)
-    return (x + (grain * torch.randn(x.shape, generator=generator)).to(x.device)).clamp(-1, 1)
+    grain = recipe.noise * (2 * torch.rand(n, 1, 1, 1, generator=generator, device="cpu") - 1).clamp(min=0)
+    grain = grain * torch.randn(x.shape, generator=generator, device="cpu")
+    return (x + grain.to(x.device)).clamp(-1, 1)
 
 
 def _batches(data: idx.Images, recipe: JudgeRecipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield `recipe.steps` minibatches; every epoch is a new permutation, a last partial batch is dropped."""
-    order = torch.empty(0, dtype=torch.long)
+    order = torch.empty(0, dtype=torch.long, device="cpu")
     for _ in range(recipe.steps):
         if len(order) < recipe.batch_size:
-            order = torch.randperm(len(data), generator=generator)
+            order = torch.randperm(len(data), generator=generator, device="cpu")
         index, order = order[: recipe.batch_size], order[recipe.batch_size :]
         index = index.to(data.images.device)
         yield pixels.to_float(data.images[index]), data.labels[index]

@@ -49,7 +49,7 @@ def mode_report(points: Array, mixture: toy.Mixture) -> dict[str, Any]:
         "modes": int((hits > 0).sum()),
         "modes_of": count,
         "high_quality": float(good.double().mean()),
-        "reverse_kl": label_kl(hits, torch.ones(count)) if good.any() else math.log(count),
+        "reverse_kl": label_kl(hits, torch.ones(count, device="cpu")) if good.any() else math.log(count),
         "reverse_kl_floor": (count - 1) / (2 * len(x)),
     }
 

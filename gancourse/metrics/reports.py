@@ -151,7 +151,7 @@ def _report(
         f"{fid}_uniform": uniform,
         f"{fid}_percent": 100 * distance / uniform,
         "label_kl": label_kl(found.labels, real.labels),
-        "label_kl_uniform": label_kl(found.labels, torch.ones(judges.CLASSES)),
+        "label_kl_uniform": label_kl(found.labels, torch.ones(judges.CLASSES, device="cpu")),
         "classes": int((found.labels >= CLASS_SHARE * len(judgement.labels)).sum()),
         "confidence": float(judgement.confidence.mean()),
         **_conditional(judgement, asked, real),

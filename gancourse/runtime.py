@@ -82,6 +82,12 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def generator_like(where: torch.device) -> torch.Generator:
+    """Return a generator on a device that gives the numbers which torch's own would give next there."""
+    states = {"cuda": lambda: torch.cuda.get_rng_state(where), "mps": torch.mps.get_rng_state}
+    return torch.Generator(where).set_state(states.get(where.type, torch.get_rng_state)())
+
+
 def random_state() -> dict[str, Any]:
     """Return the state of every random generator as plain values and tensors (for a checkpoint)."""
     version, internal, gauss = random.getstate()

@@ -357,8 +357,8 @@ def columns(system: System) -> list[str]:
 
 
 def mean(value: Tensor) -> float:
-    """Return the mean of noted values, whatever their type."""
-    return float(value.mean() if value.is_floating_point() else value.float().mean())
+    """Return the mean of noted values, whatever their type; half precision is raised to float32 first."""
+    return float(value.mean() if value.dtype in (torch.float32, torch.float64) else value.float().mean())
 
 
 def plain(state: Any, where: str = "extra_state") -> Any:

@@ -91,7 +91,7 @@ def test_seeds_side_by_side_say_it_too(
 
 # ------------------------------------------------------------------------------------------- without running it
 
-READ = ("images", "layers", "losses", "networks", "training", "datasets.source", "systems", "metrics")
+READ = ("images", "layers", "losses", "networks", "training", "datasets.source", "datasets.toy", "systems", "metrics")
 """Where every tensor says where it is made: modules, and folders with all their modules."""
 EITHER = "takes arrays and tensors; a tensor stays where it is"
 ALLOWED = {

@@ -37,8 +37,8 @@ class Mixture:
     def sample_with_modes(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the points of :meth:`sample` and the mode each was drawn from, int64 (n,): labels for free."""
         _check_count(n)
-        mode = torch.randint(len(self.centres), (n,), generator=generator)
-        return self.centres[mode] + self.std * torch.randn(n, 2, generator=generator), mode
+        mode = torch.randint(len(self.centres), (n,), generator=generator, device="cpu")
+        return self.centres[mode] + self.std * torch.randn(n, 2, generator=generator, device="cpu"), mode
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, float (n,), for points x of shape (n, 2)."""
@@ -59,14 +59,14 @@ class Curve:
         """Return n points, float (n, 2)."""
         _check_count(n)
         points = self.draw(n, generator)
-        return points + self.std * torch.randn(n, 2, generator=generator) if self.std else points
+        return points + self.std * torch.randn(n, 2, generator=generator, device="cpu") if self.std else points
 
 
 def ring(modes: int = 8, radius: float = 1.0, std: float = 0.01) -> Mixture:
     """Return Gaussians evenly spaced on a circle (protocol of PacGAN's code: 8 modes, radius 1, σ = 0.01)."""
     if modes < 1 or radius <= 0 or std <= 0:
         raise UserError(f"A ring needs modes ≥ 1, radius > 0 and std > 0; got {modes}, {radius}, {std}.")
-    angle = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
+    angle = torch.arange(modes, dtype=torch.float64, device="cpu") * (2 * math.pi / modes)
     centres = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
     return Mixture("ring", centres.float(), std)
 
@@ -75,7 +75,7 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
     """Return side × side Gaussians on a square lattice centred at 0 (PacGAN's code: 5 × 5, 2, σ = 0.05)."""
     if side < 1 or spacing <= 0 or std <= 0:
         raise UserError(f"A grid needs side ≥ 1, spacing > 0 and std > 0; got {side}, {spacing}, {std}.")
-    axis = spacing * (torch.arange(side, dtype=torch.float32) - (side - 1) / 2)
+    axis = spacing * (torch.arange(side, dtype=torch.float32, device="cpu") - (side - 1) / 2)
     return Mixture("grid", torch.cartesian_prod(axis, axis).reshape(-1, 2), std)
 
 
@@ -83,9 +83,9 @@ def spiral(turns: float = 1.5, std: float = 0.02) -> Curve:
     """Return a two-armed spiral of outer radius 1, roughly uniform along its length."""
 
     def draw(n: int, generator: torch.Generator | None) -> Tensor:
-        t = torch.rand(n, generator=generator).sqrt()
+        t = torch.rand(n, generator=generator, device="cpu").sqrt()
         angle = 2 * math.pi * turns * t
-        arm = torch.randint(2, (n,), generator=generator) * 2.0 - 1.0
+        arm = torch.randint(2, (n,), generator=generator, device="cpu") * 2.0 - 1.0
         return (arm * t)[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
 
     return Curve("spiral", std, draw)
@@ -95,8 +95,8 @@ def moons(std: float = 0.05) -> Curve:
     """Return two interleaving half circles of radius 1, centred at 0."""
 
     def draw(n: int, generator: torch.Generator | None) -> Tensor:
-        angle = math.pi * torch.rand(n, generator=generator)
-        upper = torch.randint(2, (n,), generator=generator).bool()
+        angle = math.pi * torch.rand(n, generator=generator, device="cpu")
+        upper = torch.randint(2, (n,), generator=generator, device="cpu").bool()
         x = torch.where(upper, angle.cos() - 0.5, 0.5 - angle.cos())
         y = torch.where(upper, angle.sin() - 0.25, 0.25 - angle.sin())
         return torch.stack([x, y], dim=1)
@@ -111,8 +111,8 @@ def lines(distance: float = 1.0) -> Curve:
     """
 
     def draw(n: int, generator: torch.Generator | None) -> Tensor:
-        side = torch.randint(2, (n,), generator=generator) - 0.5
-        return torch.stack([distance * side, torch.rand(n, generator=generator)], dim=1)
+        side = torch.randint(2, (n,), generator=generator, device="cpu") - 0.5
+        return torch.stack([distance * side, torch.rand(n, generator=generator, device="cpu")], dim=1)
 
     return Curve("lines", 0.0, draw)
 

@@ -85,6 +85,9 @@ def test_full_precision_is_kept_when_a_measure_moves(
     assert "Full precision is kept: half moves width from" in capsys.readouterr().out
     assert types(load_file(published / "generator.safetensors")) == {torch.float32}
     assert reports(published)[0] == {"seed": 0, **smooth(hub.load(trained[0]).system)}
+    monkeypatch.setattr(publish_run, "LIMIT", 20_000)
+    with pytest.raises(UserError, match="with weights in full precision; .* Give more seeds"):
+        publish_run.main(trained[:1])
 
 
 def test_what_moves_too_far() -> None:

@@ -108,9 +108,11 @@ def main(folders: list[Path], full: bool = False) -> None:
             break
     files |= sheets
     if size > LIMIT:
+        advice = " Give more seeds: their spread says how far half precision may move a measure."
         raise UserError(
             f"The run takes {size / 2**20:.2f} MB with weights in {precision}; a published run has at most "
             f"{LIMIT / 2**20} MB. Nothing was published."
+            + (advice if precision == "full precision" and not full and len(folders) == 1 else "")
         )
     name = records[0]["recipe"]
     target = hub.CHECKOUT_RUNS / name

@@ -2,8 +2,10 @@
 
     python book/tools/publish_run.py runs/seed0 runs/seed1 runs/seed2
 
-The first folder is shipped; the others give the spread on the card. Files go to book/_static/runs/NAME, hashes to
-gancourse/reference_runs.json. Nothing is published if a run is unfinished or its files exceed 3 MB.
+The first folder is shipped; the others give the spread on the card. Its weights are shipped in half precision, unless
+a measure moves by more than its spread over the seeds (of one seed: by more than 1 %), or --full is given; the card is
+measured with what is shipped. Files go to book/_static/runs/NAME, hashes to gancourse/reference_runs.json. Nothing is
+published if a run is unfinished or its files exceed 1.5 MB.
 """
 
 from __future__ import annotations
@@ -11,16 +13,22 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from gancourse import cards, hub, runtime
+from gancourse import cards, evaluation, hub, runtime
 from gancourse.errors import UserError
 
 SHIPPED = ("config.json", "metrics.csv", "generator.safetensors")
-LIMIT = 3 * 2**20
+LIMIT = 3 * 2**19
+SHEETS = 4
+"""First, two between, last."""
 
 
-def thin(folder: Path, most: int = 6) -> list[Path]:
+def thin(folder: Path, most: int = SHEETS) -> list[Path]:
     """Return at most `most` sample sheets, evenly spread from the first to the last."""
     sheets = sorted((folder / "samples").glob("step_*.png"))
     if len(sheets) <= most:
@@ -39,37 +47,73 @@ def halved(folder: Path) -> bytes:
     return save(weights, {"recipe": hub.read_record(folder)["recipe"]})
 
 
-def main(folders: list[Path], half: bool = False) -> None:
+def evaluate(folder: Path, weights: bytes | None = None) -> dict[str, Any]:
+    """Return a run's report, with other weights than its own if they are given."""
+    from safetensors.torch import load
+
+    system = hub.load(folder).system
+    if weights is not None:
+        system.average.module.load_state_dict(load(weights))
+    return evaluation.evaluate(system)
+
+
+def moved(half: Mapping[str, Any], reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return which measures half precision moves too far, each with its two values.
+
+    Args:
+        half: the report of the shipped run with weights in half precision.
+        reports: those of all seeds with their own weights, the shipped one's first.
+    """
+    found = []
+    for key, value in reports[0].items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        several = len(reports) > 1
+        allowed = statistics.stdev(report[key] for report in reports) if several else 0.01 * abs(value)
+        if not abs(half[key] - value) <= allowed:  # a measure that broke is NaN, and not within anything
+            found.append(f"{key} from {value:.6g} to {half[key]:.6g}")
+    return found
+
+
+def main(folders: list[Path], full: bool = False) -> None:
     """Evaluate, write the card, copy, and register."""
-    if half and len(folders) != 1:
-        raise UserError("--half publishes one run: the seeds of a spread are measured as they were trained.")
     records = [hub.read_record(folder) for folder in folders]
     if len({record["recipe"] for record in records}) != 1:
         raise UserError("These runs are of different recipes; publish the seeds of one.")
-    first = {key: value for key, value in records[0]["config"].items()}
     for folder, record in zip(folders, records, strict=True):
-        if record["config"] != first or record["profile"] != records[0]["profile"]:
+        if record["config"] != records[0]["config"] or record["profile"] != records[0]["profile"]:
             raise UserError(
                 f"{folder} has other hyper-parameters than {folders[0]}; seeds must differ in the seed only."
             )
-    reports = [cards.evaluate(hub.load(folder).system) for folder in folders]
+    reports = [evaluate(folder) for folder in folders]
+    files = {name: (folders[0] / name).read_bytes() for name in SHIPPED}
+    precision = "full precision"
+    if not full:
+        weights = halved(folders[0])
+        half = evaluate(folders[0], weights)
+        if far := moved(half, reports):
+            print(f"Full precision is kept: half moves {', '.join(far)}.")
+        else:
+            files["generator.safetensors"], reports[0], precision = weights, half, "half precision"
     seeds = [record["seed"] for record in records]
     text = cards.card(records[0], reports, seeds, cards.seconds_of(folders[0]))
-    files = {name: (folders[0] / name).read_bytes() for name in SHIPPED}
     files["card.md"] = text.encode()
     files["evaluation.json"] = (
         json.dumps([{"seed": s, **r} for s, r in zip(seeds, reports, strict=True)], indent=1) + "\n"
     ).encode()
-    if half:
-        files["generator.safetensors"] = halved(folders[0])
-    for most in range(6, 0, -1):  # fewer sheets, if the weights leave no room for six
+    for most in range(SHEETS, 0, -1):  # fewer sheets, if the weights leave no room
         sheets = {f"samples/{sheet.name}": sheet.read_bytes() for sheet in thin(folders[0], most)}
         size = sum(map(len, [*files.values(), *sheets.values()]))
         if size <= LIMIT:
             break
     files |= sheets
     if size > LIMIT:
-        raise UserError(f"The run takes {size / 2**20:.1f} MB; a published run has at most 3 MB.")
+        advice = " Give more seeds: their spread says how far half precision may move a measure."
+        raise UserError(
+            f"The run takes {size / 2**20:.2f} MB with weights in {precision}; a published run has at most "
+            f"{LIMIT / 2**20} MB. Nothing was published."
+            + (advice if precision == "full precision" and not full and len(folders) == 1 else "")
+        )
     name = records[0]["recipe"]
     target = hub.CHECKOUT_RUNS / name
     runtime.make_folder(target / "samples")
@@ -82,11 +126,14 @@ def main(folders: list[Path], half: bool = False) -> None:
     table[name] = {file: hashlib.sha256(files[file]).hexdigest() for file in needed}
     runtime.write_atomic(hub.REGISTRY_FILE, (json.dumps(table, indent=1, sort_keys=True) + "\n").encode())
     print(text)
-    print(f"{name}: {len(files)} files, {size / 2**20:.2f} MB")
+    print(f"{name}: {len(files)} files, {size / 2**20:.2f} MB, weights in {precision}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+", metavar="RUN")
-    parser.add_argument("--half", action="store_true", help="store large weights in half precision")
-    main(**vars(parser.parse_args()))
+    parser.add_argument("--full", action="store_true", help="ship the weights in full precision")
+    try:
+        main(**vars(parser.parse_args()))
+    except UserError as error:
+        sys.exit(str(error))

@@ -344,7 +344,7 @@ class Seeds:
 
         What the check draws, and what it changes in the networks, is put back.
         """
-        before, extra = copy.deepcopy(self.state_dict()), copy.deepcopy(self.system.extra_state())
+        before = copy.deepcopy(self.state_dict())
         scales = [1.0 + seed for seed in range(len(members))]
         for own, phase in zip(self.system.phases, self.phases, strict=True):
             batch = _scaled(next(self.batches), scales) if phase.uses_data else None
@@ -367,8 +367,6 @@ class Seeds:
                     "seeds, or random numbers come from elsewhere than noise, conditions and uniform. Train one by one."
                 )
         self.load_state_dict(before)
-        if extra:
-            self.system.load_extra_state(extra)
         self.system.seen.clear()
 
     # ------------------------------------------------------------------ samples and states
@@ -402,6 +400,7 @@ class Seeds:
             "average": self.average.state_dict(),
             "batches": [member.state_dict() for member in self.batches.members],
             "noises": [generator.get_state() for generator in self._generators],
+            "extra": copy.deepcopy(self.system.extra_state()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -415,6 +414,8 @@ class Seeds:
             member.load_state_dict(saved)
         for generator, saved in zip(self._generators, state["noises"], strict=True):
             generator.set_state(saved)
+        if state["extra"]:
+            self.system.load_extra_state(copy.deepcopy(state["extra"]))
 
 
 class _Tape:

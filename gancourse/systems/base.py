@@ -345,7 +345,7 @@ class LatentSystem(System):
                     "such as digits-cgan, can."
                 )
             return Drawn(self.generate(z))
-        stream = _seeded(seed + 2**32)  # of its own beside the noise
+        stream = _seeded(seed + 2**32)  # torch keeps 32 bits of a seed: the numbers of the noise, read otherwise
         uniform = torch.randint(self.spec.classes, (n,), generator=stream, device="cpu")
         labels = uniform if c is None else check_labels(c, self.spec.classes, n)
         return Drawn(self.generate(z, labels), labels)

@@ -152,6 +152,7 @@ class Run:
                     self.seconds = time.perf_counter() - started
                     self.save_checkpoint()
                 bar.update()
+        self.system.start_step(self.step)
         for parameter in parameters:
             parameter.requires_grad_(True)
         if self.out is not None:
@@ -183,6 +184,7 @@ class Run:
 
     def _sample(self, on_sample: OnSample | None) -> None:
         if on_sample is not None:
+            self.system.start_step(self.step)  # so that a resumed run would draw the same
             on_sample(self.step, self.system)
 
     # ------------------------------------------------------------------ the folder

@@ -178,9 +178,10 @@ class System:
     # ------------------------------------------------------------------ what the loop asks for
 
     def start_step(self, step: int) -> None:
-        """Prepare for `step`: before each one, and after building, resuming and loading.
+        """Prepare for `step`: before each one, before samples are shown, and after building, training and loading.
 
-        What it does is a function of `step` alone (a fading-in, a falling rate), so calling it twice does no harm.
+        What it does is a function of `step` alone (a fading-in, a falling rate), so calling it twice does no harm. A
+        network's attribute is set on the averaged network too: that is the one that draws.
         """
         self.step = step
 

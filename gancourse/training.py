@@ -159,17 +159,23 @@ class Run:
             self.save_generator()
         return self.rows
 
-    def _log(self) -> None:
-        row: dict[str, float] = {"step": self.step, "seconds": round(self.seconds, 3)}
-        row |= {f"{name}_loss": float(loss) for name, loss in self._losses.items()}
-        row |= {name: mean(value) for name, value in self.system.seen.items()}
-        self._losses.clear()
-        self.system.seen.clear()
-        if broken := [name for name, value in row.items() if math.isnan(value)]:
+    def _unlogged(self) -> dict[str, float]:
+        """Return the last loss of each phase and the last value of each note since the last row of the log."""
+        losses = {f"{name}_loss": float(loss) for name, loss in self._losses.items()}
+        return losses | {name: mean(value) for name, value in self.system.seen.items()}
+
+    def _stop_at(self, broken: list[str]) -> None:
+        if broken:
             raise UserError(
                 f"Training broke at step {self.step}: {', '.join(broken)} became NaN. The last checkpoint is kept. "
                 "Lower the learning rate, or look for a loss written on probabilities instead of logits."
             )
+
+    def _log(self) -> None:
+        row: dict[str, float] = {"step": self.step, "seconds": round(self.seconds, 3), **self._unlogged()}
+        self._losses.clear()
+        self.system.seen.clear()
+        self._stop_at([name for name, value in row.items() if math.isnan(value)])
         self.rows.append({name: row[name] for name in self.columns if name in row})
         if self.out is not None:
             path = self.out / "metrics.csv"
@@ -252,8 +258,16 @@ class Run:
         runtime.write_atomic(self.out / "metrics.csv", text.getvalue().encode())
 
     def save_checkpoint(self) -> None:
-        """Write everything needed to resume, under a temporary name first."""
+        """Write everything needed to resume, under a temporary name first.
+
+        Raises:
+            UserError: a loss, a note or a weight is NaN; the checkpoint before this one is left as it is.
+        """
         assert self.out is not None
+        broken = [name for name, value in self._unlogged().items() if math.isnan(value)]
+        for name, network in self.system.networks.items():
+            broken += [f"a weight of {name}"] if any(p.isnan().any() for p in network.parameters()) else []
+        self._stop_at(broken)
         state = {
             "format": CHECKPOINT_FORMAT,
             "identity": self.identity(),

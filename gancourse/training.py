@@ -111,16 +111,24 @@ class Run:
         self.seconds = 0.0
         self.rows: list[dict[str, float]] = []
         self._losses: dict[str, Tensor] = {}  # the last of each phase since the last row of the log
-        self._check_extra_state()
+        self._check_system()
         if self.out is not None:
             self._open_folder(resume)
         self.system.start_step(self.step)
         self._random = runtime.random_state()
 
-    def _check_extra_state(self) -> None:
+    def _check_system(self) -> None:
         """Refuse before the first step what could not be saved, or not be loaded again."""
-        state = plain(self.system.extra_state())
-        self.system.load_extra_state(on(self.device, state))
+        kind, known = type(self.system), {id(p) for p in self.system.parameters()}
+        for phase in self.system.phases:
+            if not phase.owned <= known:
+                raise ValueError(
+                    f"Phase {phase.name!r} of {kind.__name__} moves parameters of none of its networks: they would be "
+                    "neither frozen in other phases nor saved. Put what they belong to into `networks`."
+                )
+        if kind.extra_state is not System.extra_state and kind.load_extra_state is System.load_extra_state:
+            raise NotImplementedError(f"{kind.__name__} has extra_state and no load_extra_state.")
+        self.system.load_extra_state(on(self.device, plain(self.system.extra_state())))
 
     # ------------------------------------------------------------------ the loop
 
@@ -387,8 +395,11 @@ def plain(state: Any, where: str = "extra_state") -> Any:
     """
     if isinstance(state, Tensor):
         return state.detach().clone()
-    if state is None or isinstance(state, (bool, int, float, str)):
-        return state
+    for kind in (bool, int, float, str):
+        if isinstance(state, kind):
+            return kind(state)  # a float of NumPy's is a float, and no checkpoint could be read with it
+    if state is None:
+        return None
     if isinstance(state, dict) and all(isinstance(key, str) for key in state):
         return {key: plain(value, f"{where}[{key!r}]") for key, value in state.items()}
     if isinstance(state, (list, tuple)):

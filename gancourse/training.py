@@ -348,8 +348,9 @@ def training_step(system: Any, batches: Any, step: int, parameters: Sequence[nn.
     for phase in system.phases:
         if not phase.due(step):
             continue
+        owned = phase.owned
         for parameter in parameters:
-            parameter.requires_grad_(id(parameter) in phase.owned)
+            parameter.requires_grad_(id(parameter) in owned)
         for _ in range(phase.repeat):
             batch = next(batches) if phase.uses_data else None
             phase.optimizer.zero_grad(set_to_none=True)

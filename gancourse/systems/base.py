@@ -50,7 +50,11 @@ class Phase:
         check_whole("repeat", self.repeat, 1, 10**6)
         check_whole("every", self.every, 1, 10**9)
         check_whole("start", self.start, 0, 10**9)
-        self.owned = {id(p) for p in self.parameters()}
+
+    @property
+    def owned(self) -> set[int]:
+        """The identities of these parameters, those that joined the optimiser later among them."""
+        return {id(p) for p in self.parameters()}
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return the parameters that this phase may change."""

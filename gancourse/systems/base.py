@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gancourse.datasets.source import Batch
 from gancourse.errors import UserError, check_whole
 from gancourse.layers import check_conditions, check_labels
+from gancourse.losses import HALF
 
 PICTURES_PER_SHEET, POINTS_PER_SHEET = 64, 2_500
 STATISTICS = ("running_mean", "running_var")
@@ -96,9 +97,15 @@ class Average:
         for name, slots, key in _slots(self._network):
             source, target = slots[key], own[name]
             self._held.append((slots, key, source, source.data_ptr()))
-            if target.device != source.device or target.stride() != source.stride():
-                target.data = torch.empty_like(source, dtype=target.dtype).copy_(target)  # the average moves along
-            if isinstance(source, nn.Parameter) or key.endswith(STATISTICS):
+            averaged = isinstance(source, nn.Parameter) or key.endswith(STATISTICS)
+            if averaged and source.dtype in HALF:
+                raise TypeError(
+                    f"{name.lstrip('.')} is {str(source.dtype)[6:]}, too coarse for an average: small steps would be "
+                    "rounded away. Keep weights in float32, and compute in half precision under autocast."
+                )
+            if (target.device, target.dtype, target.stride()) != (source.device, source.dtype, source.stride()):
+                target.data = torch.empty_like(source).copy_(target)  # the average moves along
+            if averaged:
                 sources.append(source)
                 targets.append(target)
             else:

@@ -209,14 +209,14 @@ class System:
             raise NotImplementedError(f"{type(self).__name__} saves {', '.join(state)} and has no load_extra_state.")
 
     def see(self, name: str, value: Tensor) -> Tensor:
-        """Note a value of any shape for the log, cut off from its graph, and hand it on as it is.
+        """Note a value of any shape for the log, a copy cut off from its graph, and hand it on as it is.
 
         Raises:
             KeyError: the name is not in `notes`: the log has no column for it.
         """
         if name not in self.notes:
             raise KeyError(f"{type(self).__name__}.notes lacks {name!r}: the log has no column for it.")
-        self.seen[name] = value.detach()
+        self.seen[name] = value.detach().clone()  # it may be a part of a batch, or be changed in place later
         return value
 
     def parameters(self) -> list[nn.Parameter]:

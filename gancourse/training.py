@@ -230,6 +230,9 @@ class Run:
     def _open_folder(self, resume: bool) -> None:
         assert self.out is not None
         runtime.make_folder(self.out / "samples")
+        for name in RUN_FILES:  # what a killed run has left half-written
+            for left in self.out.glob(f".{name}.????????.tmp"):
+                left.unlink()
         if resume and (self.out / "checkpoint.pt").exists():
             self._load_checkpoint()
         else:

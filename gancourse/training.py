@@ -211,6 +211,7 @@ class Run:
             "seed": self.seed,
             "data": self.source.name,
             "origin": self.source.origin,
+            "samples": len(self.source.x),
             **json.loads(json.dumps(flat(self.config))),
         }
 
@@ -277,7 +278,8 @@ class Run:
         assert self.out is not None
         broken = [name for name, value in self._unlogged().items() if math.isnan(value)]
         for name, network in self.system.networks.items():
-            broken += [f"a weight of {name}"] if any(p.isnan().any() for p in network.parameters()) else []
+            numbers = [*network.parameters(), *network.buffers()]
+            broken += [f"a weight of {name}"] if any(t.isnan().any() for t in numbers if t.is_floating_point()) else []
         self._stop_at(broken)
         state = {
             "format": CHECKPOINT_FORMAT,

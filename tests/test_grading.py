@@ -29,7 +29,7 @@ from gancourse.grading.command import REFERENCES, Grading, Worker
 from gancourse.grading.isolation import Limits
 from gancourse.grading.journal import Journal
 from gancourse.grading.sandbox import Sandbox
-from gancourse.grading.submissions import Submission, collect, whose
+from gancourse.grading.submissions import Submission, collect
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading needs fork")
 LIMITS = Limits(wall=3.0, cpu=3, memory=300 * 2**20)
@@ -153,22 +153,6 @@ def test_code_that_is_nested_too_deep_is_a_fault_of_its_cell() -> None:
 
 
 # Finding submissions ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("doejane_12345_67890_hw.ipynb", ("doejane", "12345", "canvas")),
-        ("doejane_LATE_12345_67890_hw-1.ipynb", ("doejane", "12345", "canvas")),
-        ("Jane Doe_12345_assignsubmission_file_/hw.ipynb", ("Jane Doe", "12345", "moodle")),
-        ("Jane Doe_12345_assignsubmission_file_hw.ipynb", ("Jane Doe", "12345", "moodle")),
-        ("Ann_Lee Ray_7_assignsubmission_file_/a/b.ipynb", ("Ann_Lee Ray", "7", "moodle")),
-        ("alice.ipynb", ("alice", "", "plain")),
-        ("alice/a/01_two_players.ipynb", ("alice", "", "plain")),
-    ],
-)
-def test_students_are_told_by_the_names_of_files(path: str, expected: tuple[str, str, str]) -> None:
-    assert whose(path) == expected
 
 
 def test_a_folder_may_hold_anything(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from gancourse import checks, cli
 from gancourse.checks import build, selftest
 from gancourse.checks.sets import INDEX
 from gancourse.errors import UserError
-from gancourse.grading import journal, submissions, tables
+from gancourse.grading import journal, names, tables
 
 FOLDER = ROOT / "book" / "instructors"
 PAGES = sorted(FOLDER.glob("*.md"))
@@ -298,7 +298,7 @@ def graded(example):
     files = ["studentone_101_9001_90_relativistic", "studenttwo_LATE_102_9002_90_relativistic"]
     rows = []
     for file, records, fault in zip([*files, "studentthree_103_9003_Untitled"], found, faults, strict=True):
-        student, number, convention = submissions.whose(f"{file}.ipynb")
+        student, number, convention = names.whose(f"{file}.ipynb")
         assert convention == "canvas"
         best = {task.name: record for task, record in zip(tasks, records, strict=False)}
         rows.append(tables.Row(student, number, [f"{file}.ipynb"], best, fault))
@@ -324,6 +324,6 @@ def test_the_journal_begins_with_the_seed(tmp_path):
 
 @pytest.mark.parametrize("path", ["studentone_101_9001_a.ipynb", "First Last_12345_assignsubmission_file_/a.ipynb"])
 def test_the_names_that_an_lms_gives_are_understood(path):
-    student, number, convention = submissions.whose(path)
+    student, number, convention = names.whose(path)
     assert student and number and convention in ("canvas", "moodle")
-    assert submissions.whose("lastfirst_12345_67890_name.ipynb")[:2] == ("lastfirst", "12345")
+    assert names.whose("lastfirst_12345_67890_name.ipynb")[:2] == ("lastfirst", "12345")

@@ -29,11 +29,14 @@ from gancourse.errors import UserError, unknown
 from gancourse.grading import isolation, sandbox, tables
 from gancourse.grading.isolation import Limits
 from gancourse.grading.journal import Journal, write_whole
-from gancourse.grading.submissions import Found, Submission, collect
+from gancourse.grading.submissions import EMPTY, Found, Submission, collect
 from gancourse.grading.tables import Row, Task
 
 EVERY = 100
 """The CSV is written each time that this many more submissions are graded, and at the end."""
+
+SHOWN = 20
+"""So many skipped files are named one by one."""
 
 PATIENCE = 60.0
 """Seconds beyond the limit of an answer after which a worker is taken to hang."""
@@ -56,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.submissions.is_dir()  # only a zip is unpacked
     with contextlib.nullcontext("") if folder else tempfile.TemporaryDirectory(prefix="grading-") as scratch:
         found = collect(arguments.submissions, Path(scratch), arguments.students)
-        _say_skipped(found)
+        _say_found(found)
         if not found.submissions:
             print(f"There is no notebook in {arguments.submissions}. Nothing is written.")
             return
@@ -94,9 +97,19 @@ def _seed(path: Path | None) -> int | None:
     return int.from_bytes(hashlib.sha256(data.strip()).digest()[:4], "big") // 2
 
 
-def _say_skipped(found: Found) -> None:
-    for path, reason in found.skipped.items():
+def _say_found(found: Found) -> None:
+    """Say what was not looked at, and what is odd about the names."""
+    for path, reason in [*found.skipped.items()][:SHOWN]:
         print(f"skipped: {path} ({reason})")
+    if len(found.skipped) > SHOWN:
+        print(f"skipped: {len(found.skipped) - SHOWN:,} more")
+    empty = sum(submission.fault == EMPTY for submission in found.submissions)
+    if empty:
+        print(f"{empty:,} of {len(found.submissions):,} files are empty")
+    for note in found.notes:
+        print(f"note: {note}")
+    for number, students in found.shared().items():
+        print(f"WARNING: {len(students)} rows have the number {number}: {', '.join(students)}; look at their files")
 
 
 def choose_sets(found: Found) -> list[str]:
@@ -271,9 +284,11 @@ class Grading:
         for submission in self.found.submissions:
             if submission.digest:
                 owners.setdefault(submission.digest, []).append(submission.path)
-        rows = []
+        rows, shared = [], self.found.shared()
         for (number, student), submissions in self.found.students().items():
             row = Row(student, number, [s.path for s in submissions])
+            if others := [other for other in shared.get(number, []) if other != student]:
+                row.notes.append(f"{', '.join(others)} has the number {number} too")
             for submission in submissions:
                 record = self.journal.records.get(submission.digest, {})
                 if submission.fault:
@@ -281,8 +296,8 @@ class Grading:
                 elif not record:
                     record = {"faults": ["not graded yet"]}
                 tables.combine(row, record, submission.path)
-                if others := [path for path in owners.get(submission.digest, []) if path != submission.path]:
-                    row.notes.append(f"the same file as {others[0]}")
+                if other := next((path for path in owners.get(submission.digest, []) if path != submission.path), ""):
+                    row.notes.append(f"the same file as {other}")
             if len(submissions) > 1:
                 row.notes.append(f"{len(submissions)} files; for each exercise a right answer in any of them counts")
             rows.append(row)

@@ -150,7 +150,7 @@ class Grading:
             print(f"{self.journal.damaged} damaged lines of {self.journal.path} are left out")
         users = self._users(min(self.arguments.jobs, max(1, len(todo))))
         start = time.monotonic()
-        first = Worker(self._settings(users[0]))
+        first = Worker(self._settings(users[0]) | {"look": True})
         try:
             self.tasks = [Task(**each) for each in first.hello["exercises"]]
             self._say_isolation(first.hello)
@@ -193,7 +193,7 @@ class Grading:
             paths["the seed file"] = self.arguments.seed_file
         resolved = {name: str(path.resolve()) for name, path in paths.items()}
         settings = {"uid": uid, "limits": asdict(self.limits), "words": self.words, "seed": self.journal.seed}
-        return settings | {"paths": resolved}
+        return settings | {"paths": resolved, "look": False}
 
     def _say_isolation(self, hello: dict[str, Any]) -> None:
         """Say what keeps answers apart, as measured by a child, and refuse if it is not enough.
@@ -217,8 +217,10 @@ class Grading:
             )
         if reached:
             print(f"WARNING: answers can reach {', '.join(reached)}; do not trust these points blindly")
-        if REFERENCES in seen["readable"]:
-            print(f"WARNING: answers can read {REFERENCES}; one that does gets its points")
+        places = seen.get("references", [])
+        if places or REFERENCES in seen["readable"]:
+            where = f" in {', '.join(places[:SHOWN])}" if places else ""
+            print(f"WARNING: answers can read {REFERENCES}{where}; one that does gets its points")
 
     def _serve(self, pending: queue.SimpleQueue[Submission], worker: Worker | None, uid: int | None) -> None:
         """Grade until nothing is left or something is wrong with the grader itself."""

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gancourse.errors import UserError
+from gancourse.grading import isolation
 from gancourse.grading.isolation import Limits
 
 MAX_RESULT = 16 * 2**20
@@ -118,9 +119,15 @@ class Sandbox:
             limits = Limits(**{**asdict(limits), "wall": wall, "cpu": max(limits.cpu, int(wall) + 1)})
         return self._ask(request, limits)
 
-    def report(self, paths: Mapping[str, str]) -> dict[str, Any]:
-        """Return what a child can do here: its user, and which of these paths it can read or write."""
-        return json.loads(self._ask({"paths": dict(paths)}, self.limits).text)
+    def report(self, paths: Mapping[str, str], look: bool = False) -> dict[str, Any]:
+        """Return what a child can do here: its user, and which of these paths it can read or write.
+
+        Args:
+            look: let it search for right answers as well, in all that it sees of Python and the system.
+        """
+        limits = Limits(**{**asdict(self.limits), "wall": START_SECONDS, "cpu": int(START_SECONDS)})
+        below = (["/"] if "files" in self.in_force else isolation.shown()) if look else []
+        return json.loads(self._ask({"paths": dict(paths), "look": below}, limits).text)
 
     def _ask(self, request: dict[str, Any], limits: Limits) -> Outcome:
         self.start()

@@ -155,7 +155,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with Sandbox(settings["uid"], Limits(**settings["limits"])) as sandbox:
         grader = Grader(settings["words"], settings["seed"], sandbox)
-        seen = sandbox.report(settings["paths"])
+        seen = sandbox.report(settings["paths"], settings["look"])
         say({"exercises": grader.describe(), "in_force": sandbox.in_force, "seen": seen})
         if sys.platform == "linux":
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

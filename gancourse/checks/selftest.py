@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from gancourse import checks
-from gancourse.checks import build, core
+from gancourse.checks import build, core, sets
 from gancourse.checks.sets import INDEX
-from gancourse.errors import UserError, unknown
+from gancourse.errors import UserError
 
 SEEDS = 20
 SEEDS_TRAINING = 3
@@ -146,8 +146,8 @@ def selftest(word: str | None = None, seeds: int = SEEDS, root: Path | None = No
     """
     import torch
 
-    if word is not None and word not in INDEX:
-        raise unknown("exercise set", word, INDEX)
+    if word is not None:
+        word = sets.word(word)
     root = root or build.checkout()
     torch.set_num_threads(1)
     words = [word] if word else list(INDEX)

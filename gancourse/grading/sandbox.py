@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -20,6 +21,12 @@ from gancourse.grading.isolation import Limits
 
 MAX_RESULT = 16 * 2**20
 """Bytes that an answer's results may have as JSON; what is longer is not read to its end."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk that is full."""
+
+QUIET = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+"""What a stranger's answer makes PyTorch warn of is nothing for the person who grades."""
 
 START_SECONDS = 180.0
 GRACE = 2.0
@@ -213,7 +220,7 @@ def _environment() -> dict[str, str]:
     """Return the clean parent's environment: nothing of the grader's but where Python finds its packages."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     entries = [os.path.abspath(entry) for entry in sys.path if entry]
-    return kept | {
+    return (kept | QUIET) | {
         "PYTHONPATH": os.pathsep.join(entries),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONSAFEPATH": "1",

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from gancourse.errors import UserError
 from gancourse.grading import names
+from gancourse.grading.sandbox import FULL
 
 MAX_FILE = 256 * 2**20
 """Bytes of one notebook; with its outputs it is seldom more than a hundredth of this."""
@@ -199,6 +200,8 @@ def _zip(source: Path, scratch: Path, found: Found) -> Iterator[tuple[str, Path 
                 try:
                     left -= _unpack(archive, info, file, min(MAX_FILE, left))
                 except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, NotImplementedError) as error:
+                    if isinstance(error, OSError) and error.errno in FULL:  # no fault of the file
+                        raise
                     fault = f"cannot be unpacked ({error})"
                 except Exception as error:  # zlib.error, lzma.LZMAError and whatever else a damaged stream raises
                     fault = f"cannot be unpacked ({type(error).__name__})"

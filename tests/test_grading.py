@@ -32,7 +32,12 @@ from gancourse.grading.sandbox import Sandbox
 from gancourse.grading.submissions import Submission, collect
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading needs fork")
-LIMITS = Limits(wall=3.0, cpu=3, memory=300 * 2**20)
+LIMITS = Limits(wall=120.0, cpu=60, memory=300 * 2**20)
+"""For answers that end by themselves: a busy machine must not decide a test."""
+
+SHORT = Limits(wall=3.0, cpu=3, memory=300 * 2**20)
+"""For those that do not, or that deserve nothing however they end."""
+
 UID = (isolation.free_users(1) or [None])[0] if hasattr(os, "geteuid") and os.geteuid() == 0 else None
 
 #: A clean parent where the system gives no namespaces.
@@ -325,9 +330,10 @@ def isolated(grader: worker.Grader) -> None:
         pytest.skip(f"this system does not allow the isolation of {', '.join(sorted(missing))}")
 
 
-def grade(grader: worker.Grader, name: str, *sources: str) -> dict[str, Any]:
+def grade(grader: worker.Grader, name: str, *sources: str, limits: Limits = LIMITS) -> dict[str, Any]:
     """Return the record of one exercise."""
     (exercise,) = (e for e in grader.exercises if e.name == name)
+    grader.sandbox.limits = limits
     return grader.grade(exercise, cells(*sources))
 
 
@@ -419,10 +425,9 @@ HOSTILE = {
 def test_hostile_answers_are_stopped(grader: worker.Grader, name: str) -> None:
     isolated(grader)
     source, hint_id = HOSTILE[name]
-    start = time.monotonic()
-    found = grade(grader, "game.d_loss", "import torch\nimport torch.nn.functional as F", source)
+    limits = SHORT if hint_id is None or "slow" in hint_id else LIMITS
+    found = grade(grader, "game.d_loss", "import torch\nimport torch.nn.functional as F", source, limits=limits)
     assert not found["ok"] and (hint_id is None or found["hint_id"] in hint_id), found
-    assert time.monotonic() - start < LIMITS.wall + 20
     assert grade(grader, "tiny.half", "half = 0.5")["ok"], "and the next answer is graded"
 
 
@@ -432,7 +437,8 @@ CHEATS = (*made.PATCHED, *made.OVERLOADED, *made.READS, *made.FORGED[:-3])
 @pytest.mark.parametrize("number", range(len(CHEATS)))
 def test_no_cheat_earns_a_point(grader: worker.Grader, number: int) -> None:
     isolated(grader)
-    found = grade(grader, "game.d_loss", "import torch\nimport torch.nn.functional as F", CHEATS[number])
+    head = "import torch\nimport torch.nn.functional as F"
+    found = grade(grader, "game.d_loss", head, CHEATS[number], limits=SHORT)
     assert not found["ok"], found
 
 
@@ -444,7 +450,7 @@ def test_right_answers_in_every_style(grader: worker.Grader) -> None:
 def test_without_namespaces_the_limits_and_the_user_still_hold() -> None:
     if UID is None:
         pytest.skip("needs root, which can give answers a user of their own")
-    with Sandbox(UID, Limits(wall=1.5, cpu=2, memory=200 * 2**20, processes=4), program=WITHOUT_NAMESPACES) as box:
+    with Sandbox(UID, Limits(wall=120, cpu=2, memory=200 * 2**20, processes=4), program=WITHOUT_NAMESPACES) as box:
         assert box.in_force == ["user"]
         cases = '[{"args": {"tuple": []}, "kwargs": {"dict": []}, "grads": {"tuple": []}, "changes": {"tuple": []}, '
         cases += '"note": "", "seed": 0}]'
@@ -517,10 +523,10 @@ def test_a_killed_grading_goes_on_where_it_stopped(private: Path) -> None:
     (folder / "ann" / "a.ipynb").write_bytes(made.make("right", 0).data)  # the same bytes as s0's
     (folder / "ann" / "b.ipynb").write_bytes(made.make("wrong", 0).data)
     (folder / "carl.ipynb").symlink_to("/etc/passwd")
-    words = [str(folder), "--out", str(out), "--feedback", str(feedback), "--weak-isolation"]
+    words = [str(folder), "--out", str(out), "--feedback", str(feedback), "--weak-isolation", "--wall", "120"]
     process = subprocess.Popen(command(*words), env=environment(), stdout=subprocess.DEVNULL)
     journal = out.with_name("grades.csv.journal")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and (not journal.exists() or journal.read_bytes().count(b"\n") < 3):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -564,7 +570,7 @@ for line in sys.stdin:
 
 
 def test_a_judge_that_hangs_or_dies_costs_one_exercise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gancourse.grading.command.PATIENCE", 0.5)
+    monkeypatch.setattr("gancourse.grading.command.PATIENCE", 5.0)
     monkeypatch.setattr(Worker, "program", ("-c", FRAGILE))
     grading_ = Grading.__new__(Grading)
     grading_.limits, grading_.words, grading_.tasks = Limits(wall=0.1), ["game"], list(TASKS)

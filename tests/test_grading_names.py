@@ -202,7 +202,7 @@ def test_composed_and_decomposed_letters_are_one_name() -> None:
     assert len(set(students(paths).values())) == 1
 
 
-def test_odd_and_huge_names_are_read_in_good_time() -> None:
+def test_odd_and_huge_names_are_read() -> None:
     deep = "/".join("a" * 20_000) + ".ipynb"
     long = "a_1" * 20_000 + ".ipynb"
     for path in (deep, long, "_" * 60_000, "1_" * 30_000, "/", "..", ".ipynb", "///a.ipynb"):

@@ -281,7 +281,9 @@ def test_more_points_than_there_are_is_noted(tmp_path: Path) -> None:
 
 def grade(*words: str) -> subprocess.CompletedProcess[str]:
     """Run a grading in a process of its own."""
-    return subprocess.run(command(*words, "--weak-isolation"), env=environment(), capture_output=True, text=True)
+    return subprocess.run(
+        command(*words, "--weak-isolation", "--wall", "120"), env=environment(), capture_output=True, text=True
+    )
 
 
 def hand_in(folder: Path) -> None:

@@ -19,7 +19,8 @@ import pytest
 import submissions as made
 from test_grading import TASKS, arguments, command, environment
 
-from gancourse import checks, grading
+from gancourse import checks, cli, grading
+from gancourse.checks import build
 from gancourse.errors import UserError
 from gancourse.grading import command as grading_command
 from gancourse.grading import journal, tables, worker
@@ -373,9 +374,33 @@ def test_a_set_that_nobody_names_is_told(
     assert line["Points"] == "0" and "the file names game" in line["Notes"]
 
 
+def test_rows_with_one_number_are_flagged_before_and_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grading_command.Worker, "program", ("-c", UNKNOWING))
+    (tmp_path / "in").mkdir()
+    for name in ("Jane Doe_1", "Jane Roe_1", "Jim Poe_2"):
+        path = tmp_path / "in" / f"{name}_assignsubmission_file_hw.ipynb"
+        path.write_bytes(made.make("right", len(name)).data)
+    grading.run(arguments(str(tmp_path / "in"), "--set", "lsgan", "--out", str(tmp_path / "g.csv")))
+    assert "WARNING: 2 rows have the number 1: Jane Doe, Jane Roe" in capsys.readouterr().out
+    notes = {line["Student"]: line["Notes"] for line in csv.DictReader((tmp_path / "g.csv").open(encoding="utf-8"))}
+    assert "Jane Roe has the number 1 too" in notes["Jane Doe"] and "number" not in notes["Jim Poe"]
+
+
+def test_a_table_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ann.ipynb").write_bytes(made.make("right", 1).data)
+    for out in ("/proc/none/g.csv", "/dev/null/g.csv", str(tmp_path / ("x" * 300))):
+        with pytest.raises(UserError):
+            grading.run(arguments(str(tmp_path / "in"), "--set", "game", "--out", out))
+
+
 @pytest.mark.parametrize(("given", "meant"), [("game", "game"), ("06", "cgan"), ("6", "cgan"), ("07_lsgan", "lsgan")])
-def test_a_set_may_be_named_by_its_chapter(given: str, meant: str) -> None:
+def test_a_set_may_be_named_by_its_chapter(given: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert checks.sets.word(given) == meant
+    assert cli.main(["exercises", "list", given]) == 0 and f"{meant}." in capsys.readouterr().out
+    assert [path.stem for path in build.sources(made.ROOT, given)] == [checks.INDEX[meant][0]]
     with pytest.raises(UserError, match="Did you mean 'game'"):
         checks.sets.word("gam")
 

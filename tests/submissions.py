@@ -271,6 +271,17 @@ def _old_format(number: int) -> bytes:
     return json.dumps({"worksheets": [{"cells": cells}], "nbformat": 3}).encode()
 
 
+def _other_notebook(path: str) -> Callable[[int], bytes]:
+    """Return what makes hand-ins of a notebook of the course, as it is."""
+
+    def make(number: int) -> bytes:
+        cells = json.loads((ROOT / "notebooks" / path).read_text(encoding="utf-8"))["cells"]
+        cells = [cell | {"source": MARKER.sub("", "".join(cell["source"]))} for cell in cells]
+        return _dump([*cells, code(f"# {number}")]).encode()
+
+    return make
+
+
 Maker = Callable[[int], bytes]
 
 
@@ -281,6 +292,11 @@ def _answers(sources: tuple[str, ...]) -> list[Maker]:
 def _junk(number: int) -> bytes:
     return bytes((number * 7919 + i * i * 31) % 256 for i in range(5000))
 
+
+#: PyTorch warns of it where it is judged, and says so on a terminal if nobody prevents it.
+WARNS = "def g_gradient(z, logits, hints, loss):\n    return z.sum(), z.sum()"
+#: Kind → exercises of the others that do not deserve their points.
+EXCEPT = {"warns": {"game.g_gradient"}}
 
 #: Kind → (makers, whether d_loss deserves its points, whether the other answers do).
 KINDS: dict[str, tuple[list[Maker], bool, bool]] = {
@@ -317,6 +333,12 @@ KINDS: dict[str, tuple[list[Maker], bool, bool]] = {
     "cut": ([lambda n: with_answer(n, RIGHT[0])[: -5 - n % 50]], False, False),
     "other json": ([lambda n: json.dumps([n]).encode(), lambda n: json.dumps({"n": n}).encode()], False, False),
     "nested": ([lambda n: b"[" * (10**6 + n), lambda n: b'{"cells":' * (10**5 + n)], False, False),
+    "no bytes": ([lambda n: b""], False, False),
+    "short text": ([lambda n: with_answer(n, RIGHT[0], 'saturation = "No idea."')], True, True),
+    "long text": ([lambda n: with_answer(n, RIGHT[0], f"saturation = {'=SUM(A1) <b>;=1</b> | ' * 999!r}")], True, True),
+    "blank": ([_other_notebook("exercises/01_two_players.ipynb")], False, False),
+    "wrong set": ([_other_notebook("solutions/06_cgan.ipynb")], False, False),
+    "warns": ([lambda n: with_answer(n, RIGHT[0], WARNS)], True, True),
     "odd cells": ([lambda n: _dump([n, None, [], {"cell_type": "code", "source": {"a": 1}}]).encode()], False, False),
 }
 
@@ -325,3 +347,32 @@ def make(kind: str, number: int) -> Made:
     """Return submission `number` of a kind; kinds with several makers take turns."""
     makers, d_loss, others = KINDS[kind]
     return Made(kind, makers[number % len(makers)](number), d_loss, others)
+
+
+# Names -----------------------------------------------------------------------------------------------
+
+#: What students call their files; Canvas puts its own part in front of them.
+FILE_NAMES = (
+    "hw.ipynb",
+    "01_two_players.ipynb",
+    "x_222_assignsubmission_file_.ipynb",
+    "bobsmith_222_9002_hw.ipynb",
+    "Bob Smith_222_assignsubmission_file_game.ipynb",
+    "LATE_222_9002_hw.ipynb",
+    f"{'9' * 180}.ipynb",
+    f"{'long name ' * 18}.ipynb",
+    "=cmd|' C calc'!A0.ipynb",
+    "a;=cmd().ipynb",
+    "＝HYPERLINK(x).ipynb",
+    "-2+3.ipynb",
+    "<img src=x>.ipynb",
+    "résumé 李雷 ﷽.IPYNB",
+    "hw\u202e\x01.ipynb",
+    "%s%n{0}$(id)`id`.ipynb",
+)
+
+
+def file_name(number: int, late: bool = False) -> str:
+    """Return the name under which Canvas hands out the file of student `number`."""
+    own = FILE_NAMES[number % len(FILE_NAMES)]
+    return f"s{number}{'_LATE' * late}_{1000 + number}_{5000 + number}_{own}"

@@ -29,10 +29,15 @@ from gancourse.grading.command import REFERENCES, Grading, Worker
 from gancourse.grading.isolation import Limits
 from gancourse.grading.journal import Journal
 from gancourse.grading.sandbox import Sandbox
-from gancourse.grading.submissions import Submission, collect, whose
+from gancourse.grading.submissions import Submission, collect
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading needs fork")
-LIMITS = Limits(wall=3.0, cpu=3, memory=300 * 2**20)
+LIMITS = Limits(wall=120.0, cpu=60, memory=300 * 2**20)
+"""For answers that end by themselves: a busy machine must not decide a test."""
+
+SHORT = Limits(wall=3.0, cpu=3, memory=300 * 2**20)
+"""For those that do not, or that deserve nothing however they end."""
+
 UID = (isolation.free_users(1) or [None])[0] if hasattr(os, "geteuid") and os.geteuid() == 0 else None
 
 #: A clean parent where the system gives no namespaces.
@@ -153,22 +158,6 @@ def test_code_that_is_nested_too_deep_is_a_fault_of_its_cell() -> None:
 
 
 # Finding submissions ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("doejane_12345_67890_hw.ipynb", ("doejane", "12345", "canvas")),
-        ("doejane_LATE_12345_67890_hw-1.ipynb", ("doejane", "12345", "canvas")),
-        ("Jane Doe_12345_assignsubmission_file_/hw.ipynb", ("Jane Doe", "12345", "moodle")),
-        ("Jane Doe_12345_assignsubmission_file_hw.ipynb", ("Jane Doe", "12345", "moodle")),
-        ("Ann_Lee Ray_7_assignsubmission_file_/a/b.ipynb", ("Ann_Lee Ray", "7", "moodle")),
-        ("alice.ipynb", ("alice", "", "plain")),
-        ("alice/a/01_two_players.ipynb", ("alice", "", "plain")),
-    ],
-)
-def test_students_are_told_by_the_names_of_files(path: str, expected: tuple[str, str, str]) -> None:
-    assert whose(path) == expected
 
 
 def test_a_folder_may_hold_anything(tmp_path: Path) -> None:
@@ -341,9 +330,10 @@ def isolated(grader: worker.Grader) -> None:
         pytest.skip(f"this system does not allow the isolation of {', '.join(sorted(missing))}")
 
 
-def grade(grader: worker.Grader, name: str, *sources: str) -> dict[str, Any]:
+def grade(grader: worker.Grader, name: str, *sources: str, limits: Limits = LIMITS) -> dict[str, Any]:
     """Return the record of one exercise."""
     (exercise,) = (e for e in grader.exercises if e.name == name)
+    grader.sandbox.limits = limits
     return grader.grade(exercise, cells(*sources))
 
 
@@ -435,10 +425,9 @@ HOSTILE = {
 def test_hostile_answers_are_stopped(grader: worker.Grader, name: str) -> None:
     isolated(grader)
     source, hint_id = HOSTILE[name]
-    start = time.monotonic()
-    found = grade(grader, "game.d_loss", "import torch\nimport torch.nn.functional as F", source)
+    limits = SHORT if hint_id is None or "slow" in hint_id else LIMITS
+    found = grade(grader, "game.d_loss", "import torch\nimport torch.nn.functional as F", source, limits=limits)
     assert not found["ok"] and (hint_id is None or found["hint_id"] in hint_id), found
-    assert time.monotonic() - start < LIMITS.wall + 20
     assert grade(grader, "tiny.half", "half = 0.5")["ok"], "and the next answer is graded"
 
 
@@ -448,7 +437,8 @@ CHEATS = (*made.PATCHED, *made.OVERLOADED, *made.READS, *made.FORGED[:-3])
 @pytest.mark.parametrize("number", range(len(CHEATS)))
 def test_no_cheat_earns_a_point(grader: worker.Grader, number: int) -> None:
     isolated(grader)
-    found = grade(grader, "game.d_loss", "import torch\nimport torch.nn.functional as F", CHEATS[number])
+    head = "import torch\nimport torch.nn.functional as F"
+    found = grade(grader, "game.d_loss", head, CHEATS[number], limits=SHORT)
     assert not found["ok"], found
 
 
@@ -460,7 +450,7 @@ def test_right_answers_in_every_style(grader: worker.Grader) -> None:
 def test_without_namespaces_the_limits_and_the_user_still_hold() -> None:
     if UID is None:
         pytest.skip("needs root, which can give answers a user of their own")
-    with Sandbox(UID, Limits(wall=1.5, cpu=2, memory=200 * 2**20, processes=4), program=WITHOUT_NAMESPACES) as box:
+    with Sandbox(UID, Limits(wall=120, cpu=2, memory=200 * 2**20, processes=4), program=WITHOUT_NAMESPACES) as box:
         assert box.in_force == ["user"]
         cases = '[{"args": {"tuple": []}, "kwargs": {"dict": []}, "grads": {"tuple": []}, "changes": {"tuple": []}, '
         cases += '"note": "", "seed": 0}]'
@@ -533,10 +523,10 @@ def test_a_killed_grading_goes_on_where_it_stopped(private: Path) -> None:
     (folder / "ann" / "a.ipynb").write_bytes(made.make("right", 0).data)  # the same bytes as s0's
     (folder / "ann" / "b.ipynb").write_bytes(made.make("wrong", 0).data)
     (folder / "carl.ipynb").symlink_to("/etc/passwd")
-    words = [str(folder), "--out", str(out), "--feedback", str(feedback), "--weak-isolation"]
+    words = [str(folder), "--out", str(out), "--feedback", str(feedback), "--weak-isolation", "--wall", "120"]
     process = subprocess.Popen(command(*words), env=environment(), stdout=subprocess.DEVNULL)
     journal = out.with_name("grades.csv.journal")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and (not journal.exists() or journal.read_bytes().count(b"\n") < 3):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -580,7 +570,7 @@ for line in sys.stdin:
 
 
 def test_a_judge_that_hangs_or_dies_costs_one_exercise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gancourse.grading.command.PATIENCE", 0.5)
+    monkeypatch.setattr("gancourse.grading.command.PATIENCE", 5.0)
     monkeypatch.setattr(Worker, "program", ("-c", FRAGILE))
     grading_ = Grading.__new__(Grading)
     grading_.limits, grading_.words, grading_.tasks = Limits(wall=0.1), ["game"], list(TASKS)
@@ -661,8 +651,10 @@ def test_the_container_installs_what_is_there() -> None:
 def test_the_page_on_safety_names_tests_that_exist() -> None:
     text = (made.ROOT / "book" / "instructors" / "grader.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", text))
+    files = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_grading*.py")]
+    there = {name for file in files for name in re.findall(r"^def (test_\w+)", file, re.MULTILINE)}
     assert len(named) > 10
-    assert named <= set(globals()), named - set(globals())
+    assert named <= there, named - there
 
 
 def test_windows_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,28 +10,25 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import math
 import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gancourse import checks
-from gancourse.checks import build, core
+from gancourse.checks import build, core, sets
 from gancourse.checks.sets import INDEX
-from gancourse.errors import UserError, unknown
+from gancourse.errors import UserError
 
 SEEDS = 20
 SEEDS_TRAINING = 3
 SEEDS_QUICK = 3
 WRONG_AT_LEAST = {"function": 6, "value": 3, "text": 1}
 RIGHT_AT_LEAST = {"function": 3, "value": 3, "text": 1}
-MILLISECONDS = 50.0
-"""Median processor time of one check of an exercise that does not train."""
-
-MILLISECONDS_TRAINING = 5_000.0
 
 
 @dataclass
@@ -41,7 +38,7 @@ class Row:
     name: str
     right: int = 0
     wrong: int = 0
-    times: list[float] = field(default_factory=list)  # milliseconds of processor time
+    times: list[float] = field(default_factory=list)  # milliseconds of processor time; nothing is decided by them
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -90,6 +87,7 @@ def try_exercise(exercise: core.Exercise, reference: Any, tried: Any, seeds: Seq
     right = [("the solutions notebook", reference), *(tried.accepted if tried else [])]
     wrong = list(tried.refused) if tried else []
     row = Row(exercise.name, len(right), len(wrong))
+    exercise = replace(exercise, seconds=math.inf)  # a busy machine changes no verdict
     if len(right) - 1 < RIGHT_AT_LEAST[exercise.kind]:
         row.faults.append(
             f"{len(right) - 1} right answers besides the reference; {RIGHT_AT_LEAST[exercise.kind]} needed"
@@ -109,9 +107,6 @@ def try_exercise(exercise: core.Exercise, reference: Any, tried: Any, seeds: Seq
                 row.faults.append(
                     f"mutant {name}, seed {seed}: got {judged.hint_id} ({judged.hint}), should get {hint_id}"
                 )
-    allowed = MILLISECONDS_TRAINING if exercise.trains else MILLISECONDS
-    if row.median > allowed:
-        row.faults.append(f"{row.median:.0f} ms per check; {allowed:.0f} allowed")
     return row
 
 
@@ -146,8 +141,8 @@ def selftest(word: str | None = None, seeds: int = SEEDS, root: Path | None = No
     """
     import torch
 
-    if word is not None and word not in INDEX:
-        raise unknown("exercise set", word, INDEX)
+    if word is not None:
+        word = sets.word(word)
     root = root or build.checkout()
     torch.set_num_threads(1)
     words = [word] if word else list(INDEX)

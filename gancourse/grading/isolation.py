@@ -21,6 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gancourse.grading import hiding
+
 NEWNS, NEWUTS, NEWIPC = 0x00020000, 0x04000000, 0x08000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
@@ -327,7 +329,7 @@ def _enter_user_namespace(uid: int | None) -> None:
 def _enter_private_root() -> None:
     """Change to a root that holds the system's libraries, Python and its packages, all read-only, and an empty /tmp.
 
-    The checks of this package and the grader are not in it: what is needed of them is loaded.
+    The checks and the grader are not in it, of this copy of the course or another: what is needed of them is loaded.
     """
     root = tempfile.mkdtemp(prefix="root-")
     above = os.open(os.path.dirname(root), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -340,14 +342,11 @@ def _enter_private_root() -> None:
     for path in SYSTEM:
         if os.path.islink(path):
             os.symlink(os.readlink(path), root + path)
-        elif os.path.isdir(path):
-            _bind(path, root)
-    for path in (*SYSTEM_FILES, *_python_folders()):
+    for path in (*SYSTEM_FILES, *shown()):
         if os.path.exists(path):
             _bind(path, root)
-    package = Path(__file__).resolve().parents[1]
-    for hidden in (package / "checks", package / "grading"):
-        mount("tmpfs", f"{root}{hidden}", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "mode=0755,size=4k")
+    for path in hiding.copies(shown()):
+        _hide(root + path)
     mount("none", root, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     os.chdir(root)
     number = PIVOT_ROOT.get(os.uname().machine)
@@ -358,6 +357,22 @@ def _enter_private_root() -> None:
     os.chdir("/")
     os.rmdir(os.path.basename(root), dir_fd=above)
     os.close(above)
+
+
+def shown() -> list[str]:
+    """Return the folders of the outer root that answers see in theirs, under each of their names."""
+    return [path for path in SYSTEM if os.path.isdir(path) and not os.path.islink(path)] + _python_folders()
+
+
+def _hide(path: str) -> None:
+    """Put something empty in the place of a folder or a file. What cannot be hidden is found by a child, and told."""
+    try:
+        if os.path.isdir(path):
+            mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "mode=0755,size=4k")
+        else:
+            mount("/dev/null", path, None, MS_BIND)
+    except OSError:
+        pass
 
 
 def _python_folders() -> list[str]:

@@ -97,11 +97,20 @@ class Journal:
         os.fsync(self._file.fileno())
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all, even if the machine stops."""
+def write_whole(path: Path, text: str, sync: bool = True) -> None:
+    """Write a file so that it is there as a whole or not at all, even if the disk is full.
+
+    Args:
+        sync: even if the machine stops. This takes a moment for each file.
+    """
     temporary = path.with_name(f".{path.name}.part")
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

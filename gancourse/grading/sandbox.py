@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -15,10 +16,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gancourse.errors import UserError
+from gancourse.grading import isolation
 from gancourse.grading.isolation import Limits
 
 MAX_RESULT = 16 * 2**20
 """Bytes that an answer's results may have as JSON; what is longer is not read to its end."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk that is full."""
+
+QUIET = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+"""What a stranger's answer makes PyTorch warn of is nothing for the person who grades."""
 
 START_SECONDS = 180.0
 GRACE = 2.0
@@ -118,9 +126,15 @@ class Sandbox:
             limits = Limits(**{**asdict(limits), "wall": wall, "cpu": max(limits.cpu, int(wall) + 1)})
         return self._ask(request, limits)
 
-    def report(self, paths: Mapping[str, str]) -> dict[str, Any]:
-        """Return what a child can do here: its user, and which of these paths it can read or write."""
-        return json.loads(self._ask({"paths": dict(paths)}, self.limits).text)
+    def report(self, paths: Mapping[str, str], look: bool = False) -> dict[str, Any]:
+        """Return what a child can do here: its user, and which of these paths it can read or write.
+
+        Args:
+            look: let it search for right answers as well, in all that it sees of Python and the system.
+        """
+        limits = Limits(**{**asdict(self.limits), "wall": START_SECONDS, "cpu": int(START_SECONDS)})
+        below = (["/"] if "files" in self.in_force else isolation.shown()) if look else []
+        return json.loads(self._ask({"paths": dict(paths), "look": below}, limits).text)
 
     def _ask(self, request: dict[str, Any], limits: Limits) -> Outcome:
         self.start()
@@ -206,7 +220,7 @@ def _environment() -> dict[str, str]:
     """Return the clean parent's environment: nothing of the grader's but where Python finds its packages."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     entries = [os.path.abspath(entry) for entry in sys.path if entry]
-    return kept | {
+    return (kept | QUIET) | {
         "PYTHONPATH": os.pathsep.join(entries),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONSAFEPATH": "1",

@@ -7,6 +7,7 @@ requests and replies are lines of JSON.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -29,6 +30,7 @@ MEMORY = 4 * 2**30
 """Bytes that this process may use to read a notebook."""
 
 MAX_HINT = 600
+CHANGED = "the file was changed or taken away while it was graded; grade it again"
 
 _replies = sys.stdout  # what a judge prints goes elsewhere, see `main`
 
@@ -49,7 +51,8 @@ class Grader:
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what the table needs to know of each exercise."""
-        return [{"name": e.name, "title": e.title, "points": e.points, "kind": e.kind} for e in self.exercises]
+        names = ("name", "title", "points", "kind", "answer", "rubric")
+        return [{name: getattr(exercise, name) for name in names} for exercise in self.exercises]
 
     def grade(self, exercise: Exercise, notebook: Notebook) -> dict[str, Any]:
         """Grade one exercise, and return a plain record.
@@ -105,7 +108,7 @@ class Grader:
         if judged.hint_id == "undefined":
             reasons = [text for name, text in answer.missing.items() if f"{name!r}" in (judged.hint or "")]
             judged = wrong("undefined", "; ".join([judged.hint or "", *reasons]))
-        text = results[0].value if exercise.kind == "text" and judged.ok else ""
+        text = results[0].value if exercise.kind == "text" and results and results[0].ok else ""
         return judged, text if isinstance(text, str) else ""
 
 
@@ -121,12 +124,18 @@ def serve(grader: Grader) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            notebook = notebooks.read(Path(request["file"]).read_bytes())
+            data = Path(request["file"]).read_bytes()
+            if hashlib.sha256(data).hexdigest() != request["digest"]:
+                raise FileNotFoundError
+            notebook = notebooks.read(data)
         except Unreadable as error:
             say({"faults": [plain(error, 300)], "unreadable": True, "done": True})
             continue
-        except (OSError, MemoryError) as error:
+        except MemoryError as error:
             say({"faults": [f"it cannot be read ({type(error).__name__})"], "unreadable": True, "done": True})
+            continue
+        except OSError:
+            say({"faults": [CHANGED], "unreadable": True, "changed": True, "done": True})
             continue
         say({"faults": [plain(fault, 300) for fault in notebook.faults[:20]]})
         for exercise in grader.exercises:
@@ -155,7 +164,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with Sandbox(settings["uid"], Limits(**settings["limits"])) as sandbox:
         grader = Grader(settings["words"], settings["seed"], sandbox)
-        seen = sandbox.report(settings["paths"])
+        seen = sandbox.report(settings["paths"], settings["look"])
         say({"exercises": grader.describe(), "in_force": sandbox.in_force, "seen": seen})
         if sys.platform == "linux":
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import torch
 
 from gancourse.checks import probes
-from gancourse.grading import isolation
+from gancourse.grading import hiding, isolation
 from gancourse.grading.isolation import Boundary, Limits
 
 RESULTS = 3
@@ -125,7 +125,7 @@ def child(boundary: Boundary, folder: str, limits: Limits, request: int, results
         _close_everything_but(results)
         _write_all(write, READY)
         asked = json.loads(text)
-        found = report(asked["paths"]) if "paths" in asked else answer(asked)
+        found = report(asked["paths"], asked["look"]) if "paths" in asked else answer(asked)
         code = 0 if _write_all(write, found.encode()) else 1
     except BaseException:  # nothing may return into the parent's code
         code = 70
@@ -176,8 +176,10 @@ def answer(asked: dict[str, Any]) -> str:
     return probes.to_json(probes.run(found, cases, asked["probe"]))
 
 
-def report(paths: dict[str, str]) -> str:
-    """Return what this child can do, as JSON: its user, and which paths it can read or write."""
+def report(paths: dict[str, str], look: list[str]) -> str:
+    """Return what this child can do, as JSON: its user, which paths it can read or write, and which right answers it
+    finds below the folders `look`.
+    """
     network = []
     try:
         network = [name for _, name in socket.if_nameindex() if name != "lo"]
@@ -193,6 +195,7 @@ def report(paths: dict[str, str]) -> str:
             "writable": [name for name, path in paths.items() if os.access(path, os.W_OK)],
             "files": sorted(os.listdir(".")),
             "limits": limits,
+            "references": sorted(hiding.copies(look)),
         }
     )
 

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``gancourse exercises grade``."""
     parser.add_argument("submissions", type=Path, help="a folder of notebooks, or the zip that the LMS hands out")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the CSV to write")
-    parser.add_argument("--set", metavar="WORD", help="grade this set (default: the sets that most notebooks name)")
+    parser.add_argument("--set", metavar="WORD", help="grade this set (default: the one that the notebooks name)")
     parser.add_argument("--format", choices=("plain", "canvas", "moodle"), default="plain", help="columns of the CSV")
     parser.add_argument("--assignment", metavar="TITLE", help="the assignment's name in the CSV and the feedback")
     parser.add_argument("--feedback", type=Path, metavar="DIR", help="write a Markdown page for each student")

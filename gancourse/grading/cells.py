@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gancourse.grading import names
-from gancourse.grading.names import Facts
+from gancourse.grading import bindings
+from gancourse.grading.bindings import Facts
 
 MAX_CODE = 1_000_000
 """Characters of code that are read of one notebook; an ordinary one has fewer than a twentieth of this."""
@@ -216,7 +216,7 @@ def _add(tree: ast.Module, source: str, cell: Cell, notebook: Notebook) -> None:
     found: list[Statement] = []
     lazy = notebook.lazy or any(_is_lazy(node) for node in tree.body)
     for index, node in enumerate(tree.body):
-        facts = names.facts(node, lazy=lazy)
+        facts = bindings.facts(node, lazy=lazy)
         written = text.of(node, tree.body[max(0, index - 1) : index + 2], facts.cuts)
         if lazy and not isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr)):
             written = FUTURE + written
@@ -228,8 +228,8 @@ def _add(tree: ast.Module, source: str, cell: Cell, notebook: Notebook) -> None:
                 facts,
                 facts.runs and not cell.training,
                 isinstance(node, (ast.Import, ast.ImportFrom)),
-                isinstance(node, names.DEFINITIONS),
-                tuple(names.imports(node, "gancourse")) if "gancourse" in written else (),
+                isinstance(node, bindings.DEFINITIONS),
+                tuple(bindings.imports(node, "gancourse")) if "gancourse" in written else (),
             )
         )
     notebook.statements += found

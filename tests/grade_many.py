@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: Kinds that run until a limit stops them, or that take much space: this many of each.
 COSTLY = {"endless": 12, "memory": 8, "forks": 6, "prints": 8, "colliding": 1, "huge outputs": 3, "outputs": 10}
+COSTLY |= {"forged time": 2, "long to read": 1, "styles": len(made.STYLES), "stalls": len(made.STALLS)}
 CHEAP_EACH = 16
 FORMULA = re.compile(r"(?:^|[;|\t])[\s\"]*[=+@\-＝＋－＠]")
 RIGHT_SHARE = 0.6

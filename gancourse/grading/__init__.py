@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``gancourse exercises grade``."""
     parser.add_argument("submissions", type=Path, help="a folder of notebooks, or the zip that the LMS hands out")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the CSV to write")
-    parser.add_argument("--set", metavar="WORD", help="the set, such as game or 01 (default: what most notebooks name)")
+    parser.add_argument(
+        "--set", metavar="WORD", help="the set, such as game or 01 (default: the one that notebooks name)"
+    )
     parser.add_argument("--format", choices=("plain", "canvas", "moodle"), default="plain", help="columns of the CSV")
     parser.add_argument("--assignment", metavar="TITLE", help="the assignment's name in the CSV and the feedback")
     parser.add_argument("--feedback", type=Path, metavar="DIR", help="write a Markdown page for each student")

@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import queue
+import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +32,7 @@ from gancourse.errors import UserError
 from gancourse.grading import isolation, sandbox, tables
 from gancourse.grading.byhand import ByHand
 from gancourse.grading.isolation import Limits
-from gancourse.grading.journal import Journal, write_whole
+from gancourse.grading.journal import Journal, fingerprint, write_whole
 from gancourse.grading.submissions import EMPTY, Found, Submission, collect
 from gancourse.grading.tables import Row, Task
 
@@ -40,8 +42,12 @@ EVERY = 100
 SHOWN = 20
 """So many skipped files are named one by one."""
 
-PATIENCE = 60.0
-"""Seconds beyond the limit of an answer after which a worker is taken to hang."""
+PATIENCE = 600.0
+"""Seconds beyond the limit of an answer after which a worker is taken to be stuck. One that is busy is ended sooner, by
+its limit of processor time; the clock depends on what else the machine does."""
+
+LAST_WORDS = 5.0
+"""Seconds in which a worker that has sent its last is expected to end."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 REFERENCES = "the references of the checks"
@@ -52,6 +58,7 @@ MEANINGS = {
     "network": "no network",
     "processes": "no sight of other processes",
     "files": "a file system with nothing but Python, and an empty folder",
+    "system calls": "no memory beside the limit, no keys, no sockets but local ones",
 }
 
 
@@ -93,10 +100,10 @@ def _run(arguments: argparse.Namespace) -> None:
         if not found.submissions:
             print(f"There is no notebook in {arguments.submissions}. Nothing is written.")
             return
-        words = [arguments.set] if arguments.set else choose_sets(found)
+        words = sets_of(arguments.set) or choose_sets(found, arguments.assignment)
         _say_other_sets(found, words)
-        settings = {"sets": words, "course": gancourse.__version__, "wall": arguments.wall, "memory": arguments.memory}
-        settings["checks"] = _checks(words)
+        settings: dict[str, Any] = {"sets": words, "course": gancourse.__version__, "code": fingerprint(words)}
+        settings |= {"wall": arguments.wall, "memory": arguments.memory}
         byhand = ByHand(arguments.out)
         path = arguments.out.with_name(arguments.out.name + ".journal")
         with Journal(path, settings, _seed(arguments.seed_file), arguments.restart) as journal:
@@ -104,8 +111,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if arguments.set is not None:
-        arguments.set = sets.word(arguments.set)
+    sets_of(arguments.set)
     for name, value in (("--jobs", arguments.jobs), ("--wall", arguments.wall), ("--memory", arguments.memory)):
         if value <= 0:
             raise UserError(f"{name} {value}: more than 0 is needed.")
@@ -151,21 +157,40 @@ def _nothing_found(record: dict[str, Any]) -> bool:
     return bool(exercises) and all(each["hint_id"] == "missing" for each in exercises)
 
 
-def choose_sets(found: Found) -> list[str]:
-    """Return the sets that at least half of those notebooks name which name any.
+def sets_of(given: str | None) -> list[str]:
+    """Return the sets that ``--set`` names, by word or chapter: one, or several with commas between them.
 
     Raises:
-        UserError: no notebook names one.
+        UserError: there is no such set.
     """
-    naming = [submission.words & set(INDEX) for submission in found.submissions]
-    count = Counter(word for words in naming for word in words)
-    half = sum(map(bool, naming)) / 2
-    words = [word for word in INDEX if count[word] and count[word] >= half]
+    words = [sets.word(word.strip()) for word in given.split(",")] if given is not None else []
+    return list(dict.fromkeys(words))
+
+
+def choose_sets(found: Found, assignment: str | None = None) -> list[str]:
+    """Return the set that notebooks name; if they name several, the one that stands in the assignment's title.
+
+    It is never chosen by numbers: what one student hands in must not change the possible points of all.
+
+    Raises:
+        UserError: no notebook names one, or they name several and the title does not tell.
+    """
+    title = re.findall(r"\w+", (assignment or "").lower())
+    count = Counter(word for submission in found.submissions for word in submission.words if word in INDEX)
+    words = [word for word in INDEX if count[word]]
+    titled = [word for word in words if word in title or INDEX[word][0] in title]
+    words = titled if len(titled) == 1 else words
     if not words:
         empty = sum(submission.fault == EMPTY for submission in found.submissions)
-        told = f" ({len(naming):,} files, {empty:,} of them empty)" if empty else ""
+        told = f" ({len(found.submissions):,} files, {empty:,} of them empty)" if empty else ""
         raise UserError(f"No notebook says which exercises it answers{told}. Give --set, one of: {', '.join(INDEX)}.")
-    print(f"sets: {', '.join(words)}")
+    if len(words) > 1:
+        named = ", ".join(f"{word} ({count[word]})" for word in words)
+        raise UserError(
+            f"The notebooks name several sets, here with the number of files: {named}. Give the one of this assignment "
+            "with --set, or several with commas between them."
+        )
+    print(f"set: {words[0]}")
     return words
 
 
@@ -175,14 +200,6 @@ def _say_other_sets(found: Found, words: list[str]) -> None:
     if count and not any(count[word] for word in words):
         others = ", ".join(f"{word} ({number})" for word, number in count.most_common())
         print(f"WARNING: no notebook names the set {', '.join(words)}; they name {others}. Is it the right --set?")
-
-
-def _checks(words: list[str]) -> str:
-    """Return a hash of the code that decides the points of some sets: other checks, other points."""
-    folder = Path(sets.__file__).parent
-    paths = [folder / f"{word}.py" for word in words] + sorted(folder.parent.glob("*.py"))
-    paths += [Path(__file__).with_name(name) for name in ("notebooks.py", "worker.py")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
 
 
 class Grading:
@@ -268,6 +285,8 @@ class Grading:
             UserError: answers run as root, or can reach the grader's files.
         """
         held = [name for name in MEANINGS if name in hello["in_force"]]
+        if hello["seen"].get("open") and "system calls" in held:
+            held.remove("system calls")
         print("answers run with: " + ("; ".join(MEANINGS[name] for name in held) or "limits only"))
         if missing := [name for name in MEANINGS if name not in held and name != "user"]:
             print("this system does not give: " + "; ".join(MEANINGS[name] for name in missing))
@@ -319,7 +338,7 @@ class Grading:
         faults: list[str] = []
         unreadable = False
         words = sorted(submission.words & set(self.words))
-        for _ in range(len(self.tasks) + 2):
+        for attempt in range(2):
             request = {"file": str(submission.file), "digest": submission.digest, "words": words}
             request["skip"] = list(exercises)
             running = None
@@ -336,13 +355,18 @@ class Grading:
                         record = {"digest": submission.digest, "faults": faults, "unreadable": unreadable}
                         changed = {"changed": True} if reply.get("changed") else {}
                         return record | changed | {"exercises": exercises}
-            worker.restart()  # it hung or died: the exercise that it was at is lost, the others are not
+            hung = worker.hung()
+            worker.restart()  # the exercise that it was at is lost; all others too, if it hung or died a second time
             if running is None:
                 faults, unreadable = ["reading it stopped the grader's reader"], True
                 break
-            hint = "judging what it sent back took too long, or stopped the judge"
-            lost = {"ok": False, "hint_id": "judge-error", "hint": hint, "notes": [], "text": "", "seconds": 0.0}
-            exercises[running] = {"exercise": running} | lost
+            exercises[running] = _lost(running, "judging what it sent back took too long, or stopped the judge")
+            if hung or attempt:
+                hint = f"not judged, because {running} stopped the judge"
+                for task in self.tasks:
+                    if task.name not in exercises and (not words or task.name.split(".")[0] in words):
+                        exercises[task.name] = _lost(task.name, hint)
+                break
         return {"digest": submission.digest, "faults": faults, "unreadable": unreadable, "exercises": exercises}
 
     # Writing -----------------------------------------------------------------------------------------
@@ -419,6 +443,12 @@ class Grading:
             print(f"some students have no number in their files' names; {self.arguments.format} will ask who they are")
 
 
+def _lost(name: str, hint: str) -> dict[str, Any]:
+    """Return the record of an exercise that could not be judged."""
+    fault = {"ok": False, "hint_id": "judge-error", "hint": hint, "notes": [], "text": "", "seconds": 0.0}
+    return {"exercise": name} | fault
+
+
 class Worker:
     """A comparing process; see `gancourse.grading.worker`."""
 
@@ -463,6 +493,14 @@ class Worker:
             if reply.get("done"):
                 break
         return replies
+
+    def hung(self) -> bool:
+        """Return whether a process that sends no more is stuck, or has used all its processor time; else it died."""
+        assert self.process is not None
+        try:
+            return self.process.wait(LAST_WORDS) == -signal.SIGXCPU
+        except subprocess.TimeoutExpired:
+            return True
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process is not None and self.process.stdin is not None

@@ -2,8 +2,9 @@
 
 Two steps. A clean parent calls `enter` once: it takes whatever the system allows (a user namespace, no network, a
 private root with nothing but Python in it). Each child that it forks calls `Boundary.confine` before it runs anything:
-a process namespace, an empty folder, another user, no capabilities, then the limits. A process limit does not bind
-root, so the user is dropped first. `Boundary.in_force` names what was reached, and nothing else.
+a process namespace, an empty folder, another user, no capabilities, the limits, and a filter of system calls (`calls`).
+A process limit does not bind root, so the user is dropped first. `Boundary.in_force` names what was reached, and
+nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gancourse.grading import hiding
+from gancourse.grading import calls, hiding
 
 NEWNS, NEWUTS, NEWIPC = 0x00020000, 0x04000000, 0x08000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -101,7 +102,8 @@ class Boundary:
 
     Args:
         uid: the user that a child becomes, None to stay.
-        in_force: the names of what holds: ``user``, ``network``, ``processes``, ``files``, ``user namespace``.
+        in_force: the names of what holds: ``user``, ``user namespace``, ``network``, ``processes``, ``files``,
+            ``system calls``.
         proc: a descriptor of the outer /proc, None where there is none.
     """
 
@@ -143,8 +145,10 @@ class Boundary:
         """Give up all rights in this process, for good. Called by a child before it runs anything."""
         size = _virtual_size(self.proc)
         self._die_first()
+        calls.forget_keys()
         if self.private_root:
             unshare(NEWNS | NEWIPC)
+            _no_shared_memory(self.proc)
             owner = f"uid={self.uid},gid={self.uid}," if self.uid is not None else ""
             options = f"{owner}mode=0700,size={FOLDER_BYTES},nr_inodes=1000"
             mount("tmpfs", FOLDER, "tmpfs", MS_NOSUID | MS_NODEV, options)
@@ -158,6 +162,8 @@ class Boundary:
         _drop_capabilities()
         die_with_parent()
         _limit(limits, size, _own_processes(self.proc, self.uid, self.in_force))
+        if "system calls" in self.in_force:
+            calls.refuse()
         if os.geteuid() == 0:
             raise PermissionError("still root")
 
@@ -232,8 +238,11 @@ def enter(uid: int | None) -> Boundary:
         boundary.proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         boundary.proc = None
+    calls.forget_keys()
     if sys.platform == "linux":
         _enter_namespaces(boundary)
+    if calls.available():
+        boundary.in_force += ["system calls"] if "network" in boundary.in_force else ["network", "system calls"]
     if uid is not None:
         boundary.in_force.insert(0, "user")
     return boundary
@@ -419,6 +428,16 @@ def _locked(path: str) -> int:
         os.ST_RELATIME: MS_RELATIME,
     }
     return sum(flag for bit, flag in pairs.items() if found & bit)
+
+
+def _no_shared_memory(proc: int | None) -> None:
+    """Allow no shared memory and no messages in this process's own namespace; the memory limit does not see them."""
+    for name in ("shmmax", "shmall", "msgmni"):
+        try:
+            with open(os.open(f"sys/kernel/{name}", os.O_WRONLY, dir_fd=proc), "w") as file:
+                file.write("0")
+        except (OSError, TypeError):  # the filter of system calls refuses them too
+            pass
 
 
 def _drop_capabilities() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from gancourse.checks.sets import INDEX
 from gancourse.errors import UserError
 from gancourse.grading import names
 from gancourse.grading.sandbox import FULL
@@ -230,16 +231,18 @@ def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, limit: 
 
 
 def _look(submission: Submission) -> None:
-    """Fill in digest and mentioned sets."""
+    """Fill in digest and mentioned sets. Other words are not kept: a file may mention any number."""
     assert submission.file is not None
     digest, words, tail, size = hashlib.sha256(), set(), b"", 0
+    known = {word.encode(): word for word in INDEX}
     try:
         with open(submission.file, "rb") as file:
             while chunk := file.read(1 << 20):
                 size += len(chunk)
                 digest.update(chunk)
                 text = tail + chunk
-                words |= set(_MENTIONS.findall(text)) | set(_DECLARES.findall(text))
+                for pattern in (_MENTIONS, _DECLARES):
+                    words |= {known[match[1]] for match in pattern.finditer(text) if match[1] in known}
                 tail = chunk[-200:]
     except OSError as error:
         submission.file, submission.fault = None, f"cannot be read ({error.strerror})"
@@ -248,7 +251,7 @@ def _look(submission: Submission) -> None:
         submission.fault = EMPTY
         return
     submission.digest = digest.hexdigest()
-    submission.words = frozenset(word.decode("ascii", "replace") for word in words)
+    submission.words = frozenset(words)
 
 
 def _clean(path: str) -> str:

@@ -494,7 +494,7 @@ def leaves_d_half_way(G, D, real, noise, eta):
     with_grad(G, D, real[:1], noise[[0, -1]], eta / 2)
 
 
-@algorithm_1.wrong("value")
+@algorithm_1.wrong("type")
 def returns_a_number(G, D, real, noise, eta):
     with_grad(G, D, real, noise, eta)
     return 1.0

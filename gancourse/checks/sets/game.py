@@ -223,7 +223,7 @@ LUCKY_SHARES = Exercise(
             ),
             "equal": ([0.01, 0.01], "every sample has the same weight in the mean, but not the same slope"),
             "saturates-as-well": (
-                When(lambda cases, results: close(results[0].output[1], BY_LOSS[0], 0.02)),
+                [BY_LOSS[0], BY_LOSS[0]],
                 "the second number says that −log D listens to the lucky one as well. How large is its slope where D "
                 "is nearly 0",
             ),
@@ -356,12 +356,6 @@ def _each(change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
     return lambda *args: tuple(change(part) for part in g_gradient(*args))
 
 
-def _square_transposed(cases: list[Case], results: list[Result]) -> bool:
-    return all(
-        close(result.output[0].mT, g_gradient(*case.args)[0]) for case, result in zip(cases, results, strict=True)
-    )
-
-
 G_GRADIENT = Exercise(
     name="game.g_gradient",
     title="The generator's gradient, finished by hand",
@@ -419,7 +413,7 @@ G_GRADIENT = Exercise(
                 "means",
             ),
             "transposed": (
-                When(_square_transposed),
+                lambda *args: (g_gradient(*args)[0].mT, g_gradient(*args)[1]),
                 "the gradient with respect to A is transposed; it has A's shape, a row for each output",
             ),
         },
@@ -441,7 +435,7 @@ def law_cases(seed: int) -> list[Case]:
     left, centre = uniform(-1.2, -0.6), uniform(0.5, 1.2)
     return [
         Case((centre, uniform(0.4, 0.6), left, uniform(1.0, 1.5)), note="narrow data, to the right"),
-        Case((left, uniform(0.5, 0.7), centre, uniform(1.1, 1.6)), note="narrow data, to the left"),
+        Case((left - 0.3, uniform(0.5, 0.7), centre, uniform(1.1, 1.6)), note="narrow data, to the left"),
         Case((centre, uniform(1.1, 1.6), left, uniform(0.5, 0.8)), note="data wider than the fakes"),
         Case((left, width, centre, width), note="equal widths, data to the left"),
         Case((centre, width, left, width), note="equal widths, data to the right"),

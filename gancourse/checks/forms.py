@@ -72,6 +72,7 @@ __all__ = [
     "generator_of",
     "not_finite",
     "numbers",
+    "same",
     "uniform",
     "uniforms",
 ]
@@ -372,6 +373,11 @@ def _check_knobs(formula: Callable[..., Any], knobs: Mapping[str, Any], place: s
         if knob not in known:
             has = f"Its knobs: {', '.join(known)}." if known else "It has none (a knob is a keyword-only argument)."
             raise UserError(f"{place}: no knob {knob!r}.{nearest(knob, known)} {has}")
+
+
+def same(value: Any) -> Any:
+    """Return what is given: a knob that is not turned."""
+    return value
 
 
 # Texts -----------------------------------------------------------------------------------------------

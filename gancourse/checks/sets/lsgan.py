@@ -8,14 +8,9 @@ import torch
 from torch import Tensor
 
 from gancourse.checks.core import Case, Set
-from gancourse.checks.forms import Places, essay, function, generator_of, numbers, uniform
+from gancourse.checks.forms import Places, essay, function, generator_of, numbers, same, uniform
 
 DOUBLE = torch.float64
-
-
-def same(value):
-    """Return what is given; a knob that is not turned."""
-    return value
 
 
 # 1 Two losses on a map of patches --------------------------------------------------------------------

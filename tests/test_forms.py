@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from gancourse import checks
 from gancourse.checks import core, forms, selftest
-from gancourse.checks.core import Case, Exercise, When, compare, wrong
+from gancourse.checks.core import Case, Exercise, Spec, When, compare, wrong
 from gancourse.checks.sets import INDEX
 from gancourse.errors import UserError
 
@@ -194,6 +194,7 @@ def test_knobs_and_mixes_are_tried_by_the_self_test():
         ("three  3 | a hint", "'3' names no function"),
         ("odd  odd @1 | a hint", "a recogniser has no knobs"),
         ("cell  mean=x.sum() | a hint", "is more than arithmetic. Name it in `let`"),
+        ("place  power=3 @first | a hint", "'@first' should be like '@0,2' or '@state'"),
         ("+two  power=1 | a hint\ntwo  power=3 | a hint", "row 'two': the id is there twice"),
     ],
 )
@@ -213,6 +214,26 @@ def test_gradients_alone_and_a_margin():
     near = forms.function("toy.near", "X", 1, table="sum  mean=sum | it adds up", tol=0.0, margin=0.1, **options)
     assert verdict(near, lambda x, scale: mean_square(x, scale) + 0.09).ok
     assert hint_id(near, lambda x, scale: mean_square(x, scale) + 0.11) == "value"
+
+
+def test_what_is_left_of_an_argument_may_decide():
+    def step(net, x, *, rate=0.1):
+        """Move by the gradient of the mean output, and return that."""
+        value = net(x).mean()
+        (slope,) = torch.autograd.grad(value, net.weight)
+        with torch.no_grad():
+            net.weight -= rate * slope
+        return value.item()
+
+    def cases(seed):
+        specs = [Spec("linear", {"weight": [[1.0, 2.0 + k]]}) for k in (0, 1)]
+        return [Case((spec, torch.ones(3, 2)), changes=(0,)) for spec in specs]
+
+    table = "climbs  rate=-0.1 @state | it goes up\nfar  rate=0.2 | it goes too far"
+    made = forms.function("toy.step", "X", 1, cases, step, table)
+    assert verdict(made, step).ok and hint_id(made, lambda net, x: step(net, x, rate=0.2)) == "far"
+    assert hint_id(made, lambda net, x: 3 * step(net, x, rate=-0.1)) == "climbs"
+    assert hint_id(made, lambda net, x: 3 * step(net, x, rate=0.2)) == "value"
 
 
 def test_places():

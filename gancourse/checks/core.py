@@ -463,16 +463,23 @@ class Comparison:
         return bool(where) and telling([results[i] for i in where], self.probe, len(cases) == 1, whole)
 
     def follows(
-        self, formula: Any, where: Sequence[int], cases: list[Case], results: list[Result], expected: list[Result]
+        self,
+        formula: Any,
+        where: Sequence[int],
+        cases: list[Case],
+        results: list[Result],
+        expected: list[Result],
+        state: bool = False,
     ) -> bool:
         """Return whether an answer gives what a wrong formula gives in these cases.
 
-        Values decide; but where the formula's are all the wanted ones, gradients do.
+        Values decide; but where the formula's are all the wanted ones, gradients do. With `state` only what is left of
+        the arguments counts.
         """
         decided = False
         for i in where if self.values else ():
             (found,) = run(formula, [replace(cases[i], grads=())], self.probe)
-            if not found.ok or self.differ(results[i].output, found.output):
+            if not found.ok or (not state and self.differ(results[i].output, found.output)):
                 return False
             if any(self.differ(results[i].changed(key), found.changed(key)) for key in found.after):
                 return False

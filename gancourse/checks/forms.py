@@ -157,7 +157,7 @@ def numbers(
     right: str,
     table: str,
     *,
-    let: Mapping[str, float] | None = None,
+    let: Mapping[str, Any] | None = None,
     tol: float = 0.01,
     answer: str = "",
 ) -> Exercise:
@@ -168,7 +168,7 @@ def numbers(
 
     Args:
         right: the right numbers, cells like those of the table; a single one makes an exercise without a list.
-        let: names that the formulas may use besides those of ``math``.
+        let: what the formulas may name besides those of ``math``: numbers, and functions of numbers.
         tol: relative tolerance, for each number.
         answer: the name that the answer has in the notebook, if not that of the exercise.
 
@@ -284,7 +284,7 @@ def function(
     table: str,
     *,
     let: Mapping[str, Any] | None = None,
-    where: tuple[int, ...] | None = None,
+    where: str = "",
     tol: float = 1e-4,
     margin: float = MARGIN,
     values: bool = True,
@@ -296,13 +296,14 @@ def function(
 
     The reference may have knobs: keyword-only arguments whose defaults make it right. A row turns some of them,
     ``knob=value``; or it names another function or a `Recogniser` of `let`, whose knobs may be turned too. The cell
-    ``@0,1`` says that the answer has to follow in these cases only, see `Like`. Rows whose id begins with ``+`` are
-    bugs of which some may be left: they stand for themselves and for all their mixes.
+    ``@0,1`` says that the answer has to follow in these cases only, and ``@state`` that it has to leave the same of its
+    arguments, whatever it returns, see `Like`. Rows whose id begins with ``+`` are bugs of which some may be left: they
+    stand for themselves and for all their mixes.
 
     Args:
         cases, reference: as in `Exercise` and `compare`.
         let: what the cells name besides numbers: functions, recognisers, values of knobs.
-        where: the cases for rows without ``@``.
+        where: cells beginning with ``@`` for rows without one.
         tol, margin, values: see `compare`.
         answer: the name that the answer has in the notebook, if not that of the exercise.
         options: further arguments of `Exercise`, such as ``trains`` or ``seconds``.
@@ -317,8 +318,7 @@ def function(
         formula, places = _formula(line, reference, names)
         if not isinstance(formula, Recogniser):
             examples.append((f"row {line.word}", line.word, formula))
-            places = where if places is None else places
-            formula = formula if places is None else Like(formula, places)
+            formula = _like(formula, places or where.split(), line.place)
         misconceptions[line.word] = formula, line.hint
     judge = compare(reference, misconceptions, tol=tol, margin=margin, values=values, probe=probe, examples=examples)
     answer = answer or name.partition(".")[2]
@@ -340,27 +340,37 @@ def _with_mixes(lines: list[Line]) -> Iterator[Line]:
                     yield Line("-and-".join(bug.word for bug in some), cells, hint, some[0].place)
 
 
-def _formula(line: Line, reference: Any, names: Mapping[str, Any]) -> tuple[Any, tuple[int, ...] | None]:
-    """Return the wrong formula or the recogniser of a row, and the cases in which it is to be followed."""
-    formula, places, knobs = reference, None, dict[str, Any]()
+def _formula(line: Line, reference: Any, names: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    """Return the wrong formula or the recogniser of a row, and its cells that say where it is to be followed."""
+    places = [cell for cell in line.cells if cell.startswith("@")]
+    formula, knobs = reference, dict[str, Any]()
     for cell in line.cells:
         knob, equals, value = cell.partition("=")
         if equals:
             knobs[knob] = _value(value, names, line.place)
-        elif cell.startswith("@"):
-            places = tuple(int(number) for number in cell[1:].split(","))
-        else:
+        elif cell not in places:
             formula = _value(cell, names, line.place)
     if formula is reference and not knobs:
         raise UserError(f"{line.place}: no knob is turned and no function is named, so it is the right answer.")
     if isinstance(formula, Recogniser):
         if knobs or places:
             raise UserError(f"{line.place}: a recogniser has no knobs, and looks at the cases that it chooses.")
-        return formula, None
+        return formula, []
     if not callable(formula):
         raise UserError(f"{line.place}: {' '.join(line.cells)!r} names no function.")
     _check_knobs(formula, knobs, line.place)
     return (functools.partial(formula, **knobs) if knobs else formula), places
+
+
+def _like(formula: Any, places: Sequence[str], place: str) -> Any:
+    """Return a formula, to be followed in the cases that cells beginning with ``@`` name."""
+    cells = [cell.removeprefix("@") for cell in places]
+    state, cases = "state" in cells, [cell for cell in cells if cell != "state"]
+    try:
+        where = tuple(int(number) for number in cases[0].split(",")) if cases else None
+    except ValueError:
+        raise UserError(f"{place}: {places[0]!r} should be like '@0,2' or '@state'.") from None
+    return Like(formula, where, state) if places else formula
 
 
 def _check_knobs(formula: Callable[..., Any], knobs: Mapping[str, Any], place: str) -> None:
@@ -394,18 +404,23 @@ def essay(name: str, title: str, points: int, words: int, rubric: str, answer: s
 
 @dataclass(frozen=True)
 class Like(Recogniser):
-    """The answer follows a wrong formula in some cases, whatever it does in the others."""
+    """The answer follows a wrong formula in some cases (None: in all), whatever it does in the others.
+
+    With `state` it leaves what the formula leaves of its arguments, whatever it returns.
+    """
 
     formula: Any
-    where: tuple[int, ...]
+    where: tuple[int, ...] | None = None
+    state: bool = False
 
     def agrees(
         self, judge: Comparison, cases: list[Case], results: list[Result], expected: list[Result]
     ) -> Sequence[int]:
         """Return these cases, and those in which the answer is right, if it follows the formula in all of these."""
-        if not judge.follows(self.formula, self.where, cases, results, expected):
+        where = range(len(cases)) if self.where is None else self.where
+        if not judge.follows(self.formula, where, cases, results, expected, self.state):
             return ()
-        return [i for i in range(len(cases)) if i in self.where or judge.is_right(results[i], expected[i])]
+        return [i for i in range(len(cases)) if i in where or judge.is_right(results[i], expected[i])]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The instructor pages: their commands parse, their example of an exercise runs, and they name what exists."""
 
+import inspect
 import json
 import re
 import shlex
@@ -238,6 +239,7 @@ def test_an_exercise_without_mutants_is_refused(example, capsys):
 
     (exercise,) = [e for e in checks.load_set(EXAMPLE).exercises if e.name == f"{EXAMPLE}.d_loss"]
     del exercise.judge.misconceptions["all-pairs"]
+    object.__setattr__(exercise.judge, "examples", [e for e in exercise.judge.examples if e[1] != "all-pairs"])
     path.write_text(re.sub(r'(?ms)^@d_loss\.wrong\("(?!all-pairs).*?\n\n\n(?=@|at_)', "", text), encoding="utf-8")
     with pytest.raises(UserError, match="found 2 faults"):
         selftest.selftest(EXAMPLE, seeds=1, root=example)
@@ -251,21 +253,23 @@ def test_numbers_of_the_page_are_the_self_test_s():
     text = page("write_an_exercise")
     words = {3: "three", 6: "six", 20: "twenty"}
     assert f"needs {words[selftest.WRONG_AT_LEAST['function']]} mutants" in text
-    assert f"{words[selftest.RIGHT_AT_LEAST['function']]} right answers besides the solution" in text
+    assert f"{words[selftest.OWN_WORDS_AT_LEAST['function']]} of them in this file" in text
+    assert f"{words[selftest.RIGHT_AT_LEAST['function']]} right answers besides the solution" in " ".join(text.split())
     assert f"must pass on {words[selftest.SEEDS]} seeds" in text
     assert f"below {bench_checks.MILLISECONDS:.0f} milliseconds" in text
     assert f"one that trains below {bench_checks.MILLISECONDS_TRAINING / 1000:.0f} seconds" in text
 
 
 def test_names_of_the_page_exist():
-    from gancourse.checks import core, probes
+    from gancourse.checks import core, forms, probes
 
     text = page("write_an_exercise")
     section = text.split("## More kinds of exercise")[1].split("\n## ")[0]
     assert {"linear", "optimizer", "mixture", "mlp"} <= set(probes.BUILDERS)
     assert {"module"} <= set(probes.PROBES) and {"changes", "grads"} <= set(core.Case.__dataclass_fields__)
-    for name in re.findall(r"`(right|wrong|When|Spec)\(", section):
-        assert hasattr(core, name)
+    found = set(re.findall(r"`(right|wrong|When|Spec|RightBut|Places)\(", section))
+    assert len(found) == 6 and all(hasattr(core, name) or hasattr(forms, name) for name in found)
+    assert {"where", "values", "margin"} <= set(inspect.signature(forms.function).parameters)
 
 
 def test_numbers_in_the_example_s_solution():

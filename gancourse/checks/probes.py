@@ -448,6 +448,10 @@ PROBES: dict[str, Callable[[Any, list[Any], dict[str, Any]], Any]] = {
 }
 
 
+#: Under which key of what a probe gives the answer's own result stands.
+RETURNED = {"module": "output", "aftermath": "output", "train": "log"}
+
+
 def run(answer: Any, cases: Sequence[Case], probe: str = "call") -> list[Result]:
     """Exercise an answer on each case, and stop after the first call that does not come back.
 
@@ -477,11 +481,12 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
     result, printed = Result(), _Head(200)
     torch.manual_seed(case.seed)
     random.seed(case.seed)
-    start = time.process_time()
+    start, came_back = time.process_time(), False
     try:
         with contextlib.redirect_stdout(printed):
             output = probe(answer, args, kwargs)
         result.seconds = time.process_time() - start
+        came_back = True
         result.value = encode(output)
         if case.grads:
             _take_gradients(result, output, leaves)
@@ -490,7 +495,7 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
         raise
     except BaseException as error:  # SystemExit too: whatever an answer raises is told, never passed on
         result = Result(seconds=time.process_time() - start)
-        result.error, result.message = _explain(error)
+        result.error, result.message = _explain(error, came_back)
     result.printed = printed.getvalue()
     changed = [key for (key, argument), old in zip(guarded, before, strict=True) if _state(argument) != old]
     result.mutated = [_argument_name(answer, key) for key in changed]
@@ -569,8 +574,8 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 # Faults in words -------------------------------------------------------------------------------------
 
 
-def _explain(error: BaseException) -> tuple[str, str]:
-    """Return the word of a fault and a sentence about it."""
+def _explain(error: BaseException, came_back: bool) -> tuple[str, str]:
+    """Return the word of a fault and a sentence about it; it may come after the answer `came_back`."""
     try:
         text = " ".join(str(error).split())[:300]
     except Exception:
@@ -583,9 +588,14 @@ def _explain(error: BaseException) -> tuple[str, str]:
     kind = type(error).__name__
     if isinstance(error, RuntimeError) and "same device" in text:
         return "device", f"tensors on different devices meet. The inputs are on the CPU; stay there ({text})"
-    if isinstance(error, RuntimeError) and "second time" in text:
-        return "no-grad", "its result has been differentiated already; return it, and leave backward() to the caller"
     place = _place(error)
+    if isinstance(error, RuntimeError) and "second time" in text:
+        if came_back:
+            return (
+                "no-grad",
+                "its result has been differentiated already; return it, and leave backward() to the caller",
+            )
+        return "raises", f"it goes backward twice through one graph, and the first backward() has used it up{place}"
     return "raises", f"it stops with {kind}{': ' if text else ''}{text}{place}"
 
 

@@ -601,7 +601,7 @@ def statistics_as_constants(x, c, gamma, beta, eps):
     return gamma[c][..., None, None] * (x - mean) / (variance + eps).sqrt() + beta[c][..., None, None]
 
 
-conditional_norm.wrong("flattened", lambda *args: with_batch_norm(*args).flatten(1))
+conditional_norm.wrong("shape", lambda *args: with_batch_norm(*args).flatten(1))
 
 # 6 ---------------------------------------------------------------------------------------------------
 
@@ -661,9 +661,9 @@ pair_logits.wrong("ratio-as-logit", from_parts(lambda p, q, r: r + (p - q).exp()
 pair_logits.wrong("sigmoid", from_parts(lambda p, q, r: 1 / (1 + (q - p - r).exp())))
 pair_logits.wrong("batch-softmax", from_parts(lambda p, q, r: p - q + r, lambda phi, w: log_p(phi, w, dim=0)))
 pair_logits.wrong("sum-of-classes", from_parts(lambda p, q, r: p - q + r, choose=lambda table, c: table.sum(1)))
-pair_logits.wrong("table", from_parts(lambda p, q, r: p - q + r[:, None], choose=lambda table, c: table[:, c]))
-pair_logits.wrong("table", from_parts(lambda p, q, r: p - q + r[:, None], choose=lambda table, c: table))
-pair_logits.wrong("table", lambda phi, c, W_data, W_gen, r: as_cross_entropy(phi, c, W_data, W_gen, r)[:, None])
+pair_logits.wrong("shape", from_parts(lambda p, q, r: p - q + r[:, None], choose=lambda table, c: table[:, c]))
+pair_logits.wrong("shape", from_parts(lambda p, q, r: p - q + r[:, None], choose=lambda table, c: table))
+pair_logits.wrong("shape", lambda phi, c, W_data, W_gen, r: as_cross_entropy(phi, c, W_data, W_gen, r)[:, None])
 
 
 @pair_logits.wrong("no-normaliser")
@@ -671,7 +671,7 @@ def inner_product_only(phi, c, W_data, W_gen, r):
     return r + ((W_data - W_gen)[c] * phi).sum(dim=1)
 
 
-@pair_logits.wrong("table")
+@pair_logits.wrong("shape")
 def product_over_the_batch(phi, c, W_data, W_gen, r):
     return r + phi @ (W_data - W_gen)[c].T
 

@@ -82,7 +82,7 @@ soft_d_loss.wrong("clamped", through(lambda a: torch.sigmoid(a.clamp(-10, 10))))
 soft_d_loss.wrong("clamped", through(lambda a: torch.sigmoid(a) * (1 - 2e-4) + 1e-4))
 
 
-@soft_d_loss.wrong("clamped")
+@soft_d_loss.wrong("probabilities")
 def zero_where_infinite(real, fake, target):
     def log(x):
         return torch.where(x > 0, x.clamp(min=1e-30).log(), torch.full_like(x, -100.0))

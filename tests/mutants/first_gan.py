@@ -114,7 +114,7 @@ silent_bugs.wrong("share-of-zeros", [0.25, 0.75, 1 / 3])
 silent_bugs.wrong("half-wrong", [0.5, 0.5, 1 / 3])
 silent_bugs.wrong("undecided", [0.375, 0.5, 1 / 3])
 silent_bugs.wrong("the-majority", [0.375, 1.0, 1 / 3])
-silent_bugs.wrong("labels", [0.375, [1.0, 0.0], 1 / 3])
+silent_bugs.wrong("type", [0.375, [1.0, 0.0], 1 / 3])
 silent_bugs.wrong("as-momentum", [0.375, 0.75, 1.0])
 silent_bugs.wrong("standard-deviation", [0.375, 0.75, 0.57735])
 silent_bugs.wrong("not-in-the-root", [0.375, 0.75, 0.1949])
@@ -183,7 +183,7 @@ possible.wrong("before-for-after", lambda L, g, r, f, a: ranges(r, f, a) & (L >=
 possible.wrong("after-for-before", lambda L, g, r, f, a: ranges(r, f, a) & (L >= nll(r) + nll(1 - a)) & (g >= nll(a)))
 possible.wrong("signs-only", lambda L, g, r, f, a: ranges(r, f, a) & (L >= 0) & (g >= 0))
 possible.wrong("no-range", lambda L, g, r, f, a: (L >= nll(r) + nll(1 - f)) & (g >= nll(a)))
-possible.wrong("never", lambda L, g, r, f, a: torch.isclose(L, nll(r) + nll(1 - f)) & torch.isclose(g, nll(a)))
+possible.wrong("value", lambda L, g, r, f, a: torch.isclose(L, nll(r) + nll(1 - f)) & torch.isclose(g, nll(a)))
 possible.wrong("inverted", lambda *columns: ~by_jensen(*columns))
 possible.wrong("type", lambda *columns: None)
 
@@ -606,7 +606,7 @@ def logs_tensors(G, D, g_adam, d_adam, real, z):
     return {"d_loss": d_loss, "g_loss": g_loss, "d_real": a.sigmoid().mean(), "d_fake": b.sigmoid().mean()}
 
 
-@train_step.wrong("no-grad")
+@train_step.wrong("raises")
 def graph_used_up(G, D, g_adam, d_adam, real, z):
     fake = G(z)
     a, b = D(real), D(fake)

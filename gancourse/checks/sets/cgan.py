@@ -47,11 +47,6 @@ def _labels(draws: torch.Generator, n: int, classes: int) -> Tensor:
     return torch.cat([torch.randperm(classes, generator=draws) for _ in range(n // classes + 1)])[:n]
 
 
-def _shape_is(*axes: int) -> When:
-    """Recognise a tensor with these numbers of axes in the first case."""
-    return When(lambda cases, results: results[0].output.ndim in axes)
-
-
 def _near(position: int, *values: float, tol: float = 0.003) -> When:
     """Recognise a list whose item at `position` is one of these values."""
     return When(lambda cases, results: any(close(results[0].output[position], value, tol) for value in values))
@@ -887,7 +882,6 @@ CONDITIONAL_NORM = Exercise(
                     _norm(statistics=Tensor.detach),
                     "the value is right, and mean and variance carry no gradient: a sample's effect on them is lost",
                 ),
-                "flattened": (_shape_is(2, 3), "an axis of the pictures is lost"),
             },
             "statistics-cut",
         ),
@@ -1000,10 +994,6 @@ PAIR_LOGITS = Exercise(
                 "sum-of-classes": (
                     _pair(pick=lambda table, c: table.sum(dim=1)),
                     "it adds up over all classes, and c does not enter",
-                ),
-                "table": (
-                    _shape_is(2),
-                    "it returns a table. Each picture is judged with its own label only, which makes one logit",
                 ),
                 "not-finite": (
                     When(lambda cases, results: not bool(torch.isfinite(results[2].output).all())),

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from gancourse.checks.core import Case, Exercise, Set, Spec, When, close, compare, run, written
+from gancourse.checks.forms import Like
 
 DOUBLE = torch.float64
 
@@ -26,9 +27,9 @@ def uniform(draws: torch.Generator, low: float, high: float, *shape: int) -> Ten
     return low + (high - low) * torch.rand(shape, generator=draws, dtype=DOUBLE)
 
 
-def _like(formula: Callable[..., Any], *which: int) -> When:
+def _like(formula: Callable[..., Any], *which: int) -> Like:
     """Recognise an answer that follows a wrong formula in these cases, whatever it does in the others."""
-    return When(lambda cases, results: all(close(results[i].output, formula(*cases[i].args)) for i in which))
+    return Like(formula, which)
 
 
 def _item(position: int, *values: float) -> When:
@@ -60,6 +61,7 @@ def lemma_cases(seed: int) -> list[Case]:
         Case(with_zeros, note="densities, some of them 0"),
         Case((mixed[0].reshape(2, 3), mixed[1].reshape(2, 3)), note="numbers of different signs"),
         Case((-near, -far), note="two negative numbers"),
+        Case((uniform(draws, 0.2, 4.0, 5), uniform(draws, 0.3, 3.0, 5)), note="densities, none of them 0"),
     ]
 
 
@@ -96,26 +98,26 @@ BEST_ANSWER = Exercise(
         best_answer,
         {
             "sides-swapped": (
-                _like(lambda a, b: b / (a + b), 0),
+                _like(lambda a, b: b / (a + b), 0, 4),
                 "the two sides are swapped: where only data is (b = 0), D should say 1",
             ),
             "label-for-probability": (
-                _like(lambda a, b: (a > b).double(), 0),
+                _like(lambda a, b: (a > b).double(), 0, 4),
                 "it gives a label, 0 or 1. The label Y belongs to a sample; D(x) is the probability that Y = 1, "
                 "and where both densities are positive, nobody can be sure",
             ),
             "density-as-probability": (
-                _like(lambda a, b: a.clamp(max=1), 0),
+                _like(lambda a, b: a.clamp(max=1), 0, 4),
                 "it takes a itself for the answer. A density is no probability (it may well be above 1); only "
                 "compared with b does it become one",
             ),
             "difference": (
-                _like(lambda a, b: torch.sigmoid(a - b), 0),
+                _like(lambda a, b: torch.sigmoid(a - b), 0, 4),
                 "it compares a and b by their difference. In a far tail both are tiny, and one can still be "
                 "ten times the other",
             ),
             "odds": (
-                _like(lambda a, b: (a / b).clamp(max=1), 0),
+                _like(lambda a, b: (a / b).clamp(max=1), 0, 4),
                 "a/b are the odds; they belong to a probability, but are not one",
             ),
             "epsilon": (
@@ -486,6 +488,7 @@ JS = Exercise(
                 _like(
                     lambda p, q, share: share * _kl(p, p + q) + (1 - share) * _kl(q, p + q),
                     0,
+                    1,
                 ),
                 "the denominator is p + q, which sums to 2 and is no law: this can be negative",
             ),

@@ -239,9 +239,11 @@ def _by_hand(exercises: Set) -> str:
 
 
 MARGIN = 1e-6
+Tolerance = float | tuple[float, ...]
+"""A relative tolerance; for a list it may be one for each of its items."""
 
 
-def close(a: Any, b: Any, tol: float = 1e-4, margin: float = MARGIN) -> bool:
+def close(a: Any, b: Any, tol: Tolerance = 1e-4, margin: float = MARGIN) -> bool:
     """Return whether two decoded outputs agree in structure, shape and numbers.
 
     Numbers may differ by `tol` times the largest expected one (`b`), and by `margin`. Floating types are not told
@@ -250,13 +252,14 @@ def close(a: Any, b: Any, tol: float = 1e-4, margin: float = MARGIN) -> bool:
     return differ(a, b, tol, margin) is None
 
 
-def differ(a: Any, b: Any, tol: float = 1e-4, margin: float = MARGIN) -> tuple[str, str] | None:
+def differ(a: Any, b: Any, tol: Tolerance = 1e-4, margin: float = MARGIN) -> tuple[str, str] | None:
     """Return None if `a` agrees with the expected `b`, else the fault's id and what is wrong in words."""
     if isinstance(a, Opaque):
         kind = "device" if a.type.startswith("tensor on the device") else "type"
         return kind, f"it returns a {a.type}; {_expected(b)}"
     if isinstance(b, (list, tuple)):
         return _differ_lists(a, b, tol, margin)
+    tol = max(tol) if isinstance(tol, tuple) else tol
     if isinstance(b, dict):
         return _differ_dicts(a, b, tol, margin)
     if b is None or isinstance(b, (str, bool)):
@@ -267,15 +270,16 @@ def differ(a: Any, b: Any, tol: float = 1e-4, margin: float = MARGIN) -> tuple[s
     return _differ_numbers(a, b, tol, margin)
 
 
-def _differ_lists(a: Any, b: Sequence[Any], tol: float, margin: float) -> tuple[str, str] | None:
+def _differ_lists(a: Any, b: Sequence[Any], tol: Tolerance, margin: float) -> tuple[str, str] | None:
     if isinstance(a, Tensor) and all(isinstance(item, (int, float)) for item in b):
         a = a.tolist()
     if not isinstance(a, (list, tuple)):
         return "type", f"it returns {_kind(a)}; {_expected(b)}"
     if len(a) != len(b):
         return "shape", f"it has {len(a)} item{'s' * (len(a) != 1)}, expected {len(b)}"
+    tols = tol if isinstance(tol, tuple) else (tol,) * len(b)
     for position, (item, expected) in enumerate(zip(a, b, strict=True)):
-        if fault := differ(item, expected, tol, margin):
+        if fault := differ(item, expected, tols[position], margin):
             return fault[0], f"in item {position + 1}, {fault[1]}"
     return None
 
@@ -433,7 +437,7 @@ class Comparison:
 
     reference: Any
     misconceptions: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
-    tol: float = 1e-4
+    tol: Tolerance = 1e-4
     probe: str = "call"
     values: bool = True
     margin: float = MARGIN
@@ -541,7 +545,7 @@ class Comparison:
         return None
 
 
-def _differ_gradients(a: Any, b: Any, tol: float) -> str | None:
+def _differ_gradients(a: Any, b: Any, tol: Tolerance) -> str | None:
     """Return None if two gradients agree; no gradient counts as one of zeros."""
     if isinstance(b, list):
         if isinstance(a, list) and len(a) != len(b):  # a process that is not trusted may send fewer
@@ -566,7 +570,7 @@ def compare(
     reference: Any,
     misconceptions: Mapping[str, tuple[Any, str]] | None = None,
     *,
-    tol: float = 1e-4,
+    tol: Tolerance = 1e-4,
     margin: float = MARGIN,
     values: bool = True,
     probe: str | None = None,

@@ -57,6 +57,7 @@ from gancourse.checks.core import (
     Exercise,
     Recogniser,
     Result,
+    Tolerance,
     close,
     compare,
     written,
@@ -158,7 +159,7 @@ def numbers(
     table: str,
     *,
     let: Mapping[str, Any] | None = None,
-    tol: float = 0.01,
+    tol: Tolerance = 0.01,
     answer: str = "",
 ) -> Exercise:
     """Return an exercise that asks for a number or a list of numbers, with a table of misconceptions.
@@ -169,7 +170,7 @@ def numbers(
     Args:
         right: the right numbers, cells like those of the table; a single one makes an exercise without a list.
         let: what the formulas may name besides those of ``math``: numbers, and functions of numbers.
-        tol: relative tolerance, for each number.
+        tol: relative tolerance, for each number; or a tuple with one for each.
         answer: the name that the answer has in the notebook, if not that of the exercise.
 
     Raises:
@@ -178,13 +179,14 @@ def numbers(
     names = MATH | dict(let or {})
     wanted = [_number(cell, names, f"{name}, right") for cell in right.split()]
     misconceptions: dict[str, tuple[Any, str]] = {}
-    examples: list[Example] = [(f"the answer as {kind}", None, form) for kind, form in _forms_of(wanted, tol)]
+    tols = tol if isinstance(tol, tuple) else (tol,) * len(wanted)
+    examples: list[Example] = [(f"the answer as {kind}", None, form) for kind, form in _forms_of(wanted, tols)]
     for line in _lines(table, name):
         if len(line.cells) != len(wanted):
             raise UserError(f"{line.place}: {len(line.cells)} cells, and the answer has {len(wanted)} numbers.")
         pairs = zip(line.cells, wanted, strict=True)
         cells = tuple(_cell(cell, value, names, line.place) for cell, value in pairs)
-        row = Row(cells, tol, whole=all(cell.values for cell in cells))
+        row = Row(cells, tols, whole=all(cell.values for cell in cells))
         misconceptions[line.word] = row, line.hint
         for tried in row.examples():
             if close(tried, wanted, tol):
@@ -236,7 +238,7 @@ class Row(Recogniser):
     """A row of numbers: what a wrong answer has in each place."""
 
     cells: tuple[Cell, ...]
-    tol: float
+    tols: tuple[float, ...]
     whole: bool = True
 
     def agrees(
@@ -248,25 +250,26 @@ class Row(Recogniser):
         output = results[0].output
         found = output.reshape(-1).tolist() if isinstance(output, Tensor) else output
         found = found if isinstance(found, (list, tuple)) else [found]
-        fits = all(cell.fits(float(x), self.tol) for cell, x in zip(self.cells, found, strict=True))
+        fits = all(cell.fits(float(x), tol) for cell, x, tol in zip(self.cells, found, self.tols, strict=True))
         return (0,) if fits else ()
 
     def examples(self) -> Iterator[list[float]]:
         """Yield answers that fit, as one would type them."""
         options = [cell.examples() for cell in self.cells]
         for i in range(max(map(len, options))):
-            yield _typed([values[i % len(values)] for values in options], self.tol)
+            yield _typed([values[i % len(values)] for values in options], self.tols)
 
 
-def _typed(values: Sequence[float], tol: float) -> list[float]:
-    """Return numbers with as many digits as the tolerance asks for."""
-    digits = max(3, math.ceil(-math.log10(tol)) + 2)
-    return [float(f"{v:.{digits}g}") if math.isfinite(v) and v != int(v) else v for v in values]
+def _typed(values: Sequence[float], tols: Sequence[float]) -> list[float]:
+    """Return numbers with as many digits as the tolerances ask for."""
+    digits = [max(3, math.ceil(-math.log10(tol)) + 2) if tol else 17 for tol in tols]
+    pairs = zip(values, digits, strict=True)
+    return [float(f"{v:.{d}g}") if math.isfinite(v) and v != int(v) else v for v, d in pairs]
 
 
-def _forms_of(wanted: list[float], tol: float) -> list[tuple[str, Any]]:
+def _forms_of(wanted: list[float], tols: Sequence[float]) -> list[tuple[str, Any]]:
     """Return the right answer in the forms that people give."""
-    typed = _typed(wanted, tol)
+    typed = _typed(wanted, tols)
     if len(wanted) == 1:
         return [("a rounded number", typed[0]), ("a number", wanted[0]), ("a tensor", torch.tensor(wanted[0]))]
     return [("a rounded list", typed), ("a tuple", tuple(wanted)), ("a tensor", torch.tensor(wanted))]

@@ -59,6 +59,7 @@ from gancourse.checks.core import (
     Result,
     close,
     compare,
+    given,
     written,
 )
 from gancourse.errors import UserError, nearest
@@ -72,6 +73,7 @@ __all__ = [
     "generator_of",
     "not_finite",
     "numbers",
+    "same",
     "uniform",
     "uniforms",
 ]
@@ -289,14 +291,16 @@ def function(
     values: bool = True,
     probe: str = "call",
     answer: str = "",
+    judge: type[Comparison] = Comparison,
     **options: Any,
 ) -> Exercise:
     """Return an exercise that asks for a function, with a table of misconceptions.
 
     The reference may have knobs: keyword-only arguments whose defaults make it right. A row turns some of them,
     ``knob=value``; or it names another function or a `Recogniser` of `let`, whose knobs may be turned too. The cell
-    ``@0,1`` says that the answer has to follow in these cases only, see `Like`. Rows whose id begins with ``+`` are
-    bugs of which some may be left: they stand for themselves and for all their mixes.
+    ``@0,1`` says that the answer has to follow in these cases only, and ``.output`` in this part only of what the probe
+    gives, see `Like`. Rows whose id begins with ``+`` are bugs of which some may be left: they stand for themselves and
+    for all their mixes.
 
     Args:
         cases, reference: as in `Exercise` and `compare`.
@@ -304,6 +308,7 @@ def function(
         where: the cases for rows without ``@``.
         tol, margin, values: see `compare`.
         answer: the name that the answer has in the notebook, if not that of the exercise.
+        judge: the kind of comparison; one's own may look at more.
         options: further arguments of `Exercise`, such as ``trains`` or ``seconds``.
 
     Raises:
@@ -313,16 +318,16 @@ def function(
     misconceptions: dict[str, tuple[Any, str]] = {}
     examples: list[Example] = []
     for line in _with_mixes(_lines(table, name)):
-        formula, places = _formula(line, reference, names)
+        formula, places, parts = _formula(line, reference, names)
         if not isinstance(formula, Recogniser):
             examples.append((f"row {line.word}", line.word, formula))
             places = where if places is None else places
-            formula = formula if places is None else Like(formula, places)
+            formula = formula if places is None and not parts else Like(formula, places, parts)
         misconceptions[line.word] = formula, line.hint
-    judge = compare(reference, misconceptions, tol=tol, margin=margin, values=values, probe=probe, examples=examples)
+    judged = judge(reference, misconceptions, tol, probe, values, margin, tuple(examples))
     answer = answer or name.partition(".")[2]
     given: dict[str, Any] = {"name": name, "title": title, "points": points, "cases": cases, "probe": probe}
-    return Exercise(tier="implement", answer=answer, judge=judge, **given, **options)
+    return Exercise(tier="implement", answer=answer, judge=judged, **given, **options)
 
 
 def _with_mixes(lines: list[Line]) -> Iterator[Line]:
@@ -339,27 +344,31 @@ def _with_mixes(lines: list[Line]) -> Iterator[Line]:
                     yield Line("-and-".join(bug.word for bug in some), cells, hint, some[0].place)
 
 
-def _formula(line: Line, reference: Any, names: Mapping[str, Any]) -> tuple[Any, tuple[int, ...] | None]:
-    """Return the wrong formula or the recogniser of a row, and the cases in which it is to be followed."""
-    formula, places, knobs = reference, None, dict[str, Any]()
+def _formula(
+    line: Line, reference: Any, names: Mapping[str, Any]
+) -> tuple[Any, tuple[int, ...] | None, tuple[str, ...]]:
+    """Return the wrong formula or the recogniser of a row, and the cases and parts in which it is to be followed."""
+    formula, places, parts, knobs = reference, None, tuple[str, ...](), dict[str, Any]()
     for cell in line.cells:
         knob, equals, value = cell.partition("=")
         if equals:
             knobs[knob] = _value(value, names, line.place)
         elif cell.startswith("@"):
             places = tuple(int(number) for number in cell[1:].split(","))
+        elif cell.startswith("."):
+            parts = tuple(cell[1:].split(","))
         else:
             formula = _value(cell, names, line.place)
     if formula is reference and not knobs:
         raise UserError(f"{line.place}: no knob is turned and no function is named, so it is the right answer.")
     if isinstance(formula, Recogniser):
-        if knobs or places:
+        if knobs or places or parts:
             raise UserError(f"{line.place}: a recogniser has no knobs, and looks at the cases that it chooses.")
-        return formula, None
+        return formula, None, ()
     if not callable(formula):
         raise UserError(f"{line.place}: {' '.join(line.cells)!r} names no function.")
     _check_knobs(formula, knobs, line.place)
-    return (functools.partial(formula, **knobs) if knobs else formula), places
+    return (functools.partial(formula, **knobs) if knobs else formula), places, parts
 
 
 def _check_knobs(formula: Callable[..., Any], knobs: Mapping[str, Any], place: str) -> None:
@@ -372,6 +381,11 @@ def _check_knobs(formula: Callable[..., Any], knobs: Mapping[str, Any], place: s
         if knob not in known:
             has = f"Its knobs: {', '.join(known)}." if known else "It has none (a knob is a keyword-only argument)."
             raise UserError(f"{place}: no knob {knob!r}.{nearest(knob, known)} {has}")
+
+
+def same(value: Any) -> Any:
+    """Return what is given: a knob that is not turned."""
+    return value
 
 
 # Texts -----------------------------------------------------------------------------------------------
@@ -388,18 +402,51 @@ def essay(name: str, title: str, points: int, words: int, rubric: str, answer: s
 
 @dataclass(frozen=True)
 class Like(Recogniser):
-    """The answer follows a wrong formula in some cases, whatever it does in the others."""
+    """The answer follows a wrong formula in some cases (all, if none are named), whatever it does in the others.
+
+    With `parts` it follows in these alone: keys of the dict that the probe gives, or positions of arguments that the
+    answer changes. The formula must be wrong there.
+    """
 
     formula: Any
-    where: tuple[int, ...]
+    where: tuple[int, ...] | None
+    parts: tuple[str, ...] = ()
 
     def agrees(
         self, judge: Comparison, cases: list[Case], results: list[Result], expected: list[Result]
     ) -> Sequence[int]:
         """Return these cases, and those in which the answer is right, if it follows the formula in all of these."""
-        if not judge.follows(self.formula, self.where, cases, results, expected):
+        where = range(len(cases)) if self.where is None else self.where
+        if self.parts:
+            follows = self._follows_in_parts(judge, where, cases, results, expected)
+        else:
+            follows = judge.follows(self.formula, where, cases, results, expected)
+        if not follows:
             return ()
-        return [i for i in range(len(cases)) if i in self.where or judge.is_right(results[i], expected[i])]
+        return [i for i in range(len(cases)) if i in where or judge.is_right(results[i], expected[i])]
+
+    def _follows_in_parts(
+        self,
+        judge: Comparison,
+        where: Sequence[int],
+        cases: list[Case],
+        results: list[Result],
+        expected: list[Result],
+    ) -> bool:
+        if not judge.has_form(results, expected):
+            return False
+        wrong = False
+        for i in where:
+            (found,) = given(self.formula, [cases[i]], judge.probe)
+            for part in self.parts:
+                if not found.ok or judge.differ(_part(results[i], part), _part(found, part)):
+                    return False
+                wrong = wrong or judge.differ(_part(found, part), _part(expected[i], part)) is not None
+        return wrong
+
+
+def _part(result: Result, name: str) -> Any:
+    return result.changed(name) if name.isdigit() else result.output[name]
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,43 @@ def test_places():
     assert hint_id(made, lambda x: (x / root(x)).nan_to_num() + 1) == "value"
 
 
+def test_parts_of_what_a_probe_gives_and_a_judge_of_ones_own():
+    def step(net, x, *, rate=0.1, tell=lambda loss: loss, detach=True):
+        loss = net(x).mean()
+        (slope,) = torch.autograd.grad(loss, net.parameters())
+        with torch.no_grad():
+            net.weight -= rate * slope
+        return tell(loss.detach() if detach else loss)
+
+    def cases(seed):
+        draws = torch.Generator().manual_seed(seed)
+        net = core.Spec("linear", {"weight": [[1.0, 2.0]]})
+        return [Case((net, torch.randn(n, 2, generator=draws)), changes=(0,)) for n in (3, 4)]
+
+    class NeverRight(core.Comparison):
+        def __call__(self, cases, results):
+            judged = super().__call__(cases, results)
+            return wrong("more", "something more is asked for") if judged.ok else judged
+
+    table = """
+    too-far  rate=1 .0          | the step is too long
+    graph    detach=False .graph | the result carries its graph
+    both     tell=twice .output | the result is twice what it should be
+    """
+    let = {"twice": lambda loss: 2 * loss}
+    options = {"cases": cases, "reference": step, "table": table, "let": let, "probe": "aftermath", "judge": NeverRight}
+    made = forms.function("toy.step", "X", 1, **options)
+    assert [hint_id(made, answer) for _, _, answer in made.judge.examples] == [
+        "too-far",
+        "graph",
+        "both",
+    ]
+    assert hint_id(made, step) == "more" and hint_id(made, lambda net, x: 7 + step(net, x, rate=1)) == "too-far"
+    assert hint_id(made, lambda net, x: 2 * step(net, x, rate=0.2)) == "both"
+    assert hint_id(made, lambda net, x: str(step(net, x, rate=1))) == "type", "a part speaks where the form is right"
+    assert hint_id(made, lambda net, x: step(net, x) + 1) == "value"
+
+
 # The rule --------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ only where `telling` allows it; all other wrong answers get a generic hint.
 
 from __future__ import annotations
 
+import functools
 import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ __all__ = [
     "compare",
     "differ",
     "from_json",
+    "given",
     "grade",
     "once",
     "right",
@@ -399,6 +401,18 @@ def _says_nothing(results: Sequence[Result], probe: str) -> tuple[str, str]:
     return "constant", "it gives the same whatever its arguments are"
 
 
+def given(formula: Any, cases: Sequence[Case], probe: str) -> list[Result]:
+    """Return what a formula of ours gives, and remember it: the self-test holds many answers against it."""
+    if probe == "value":
+        return run(formula, cases, probe)
+    return list(_given(formula, to_json(cases), probe))
+
+
+@functools.lru_cache(1024)
+def _given(formula: Any, cases: str, probe: str) -> tuple[Result, ...]:
+    return tuple(run(formula, from_json(Case, cases), probe))
+
+
 class Recogniser:
     """A misconception that is no wrong formula; it says in which cases an answer agrees with it.
 
@@ -447,7 +461,7 @@ class Comparison:
         """Return the verdict on the results of these cases."""
         if self.probe == "value" and results[0].value is None:
             return wrong("not-done", f"{GENERIC['not-done']}: the answer is still None")
-        expected = run(self.reference, cases, self.probe)
+        expected = given(self.reference, cases, self.probe)
         assert all(result.ok for result in expected), expected[-1].message
         fault = self.fault(cases, results, expected)
         if fault is None:
@@ -486,7 +500,7 @@ class Comparison:
         """
         decided = False
         for i in where if self.values else ():
-            (found,) = run(formula, [replace(cases[i], grads=())], self.probe)
+            (found,) = given(formula, [replace(cases[i], grads=())], self.probe)
             if not found.ok or (not state and self.differ(results[i].output, found.output)):
                 return False
             if any(self.differ(results[i].changed(key), found.changed(key)) for key in found.after):
@@ -495,7 +509,7 @@ class Comparison:
         if decided:
             return True
         for i in where:
-            (found,) = run(formula, [cases[i]], self.probe)
+            (found,) = given(formula, [cases[i]], self.probe)
             if not found.ok or self.fault([cases[i]], [results[i]], [found]):
                 return False
         return True

@@ -60,6 +60,7 @@ from gancourse.checks.core import (
     Tolerance,
     close,
     compare,
+    given,
     written,
 )
 from gancourse.errors import UserError, nearest
@@ -293,15 +294,17 @@ def function(
     values: bool = True,
     probe: str = "call",
     answer: str = "",
+    judge: type[Comparison] = Comparison,
     **options: Any,
 ) -> Exercise:
     """Return an exercise that asks for a function, with a table of misconceptions.
 
     The reference may have knobs: keyword-only arguments whose defaults make it right. A row turns some of them,
     ``knob=value``; or it names another function or a `Recogniser` of `let`, whose knobs may be turned too. The cell
-    ``@0,1`` says that the answer has to follow in these cases only, and ``@state`` that it has to leave the same of its
-    arguments, whatever it returns, see `Like`. Rows whose id begins with ``+`` are bugs of which some may be left: they
-    stand for themselves and for all their mixes.
+    ``@0,1`` says that the answer has to follow in these cases only, ``@state`` that it has to leave the same of its
+    arguments, whatever it returns, and ``.output`` that it follows in this part only of what the probe gives, see
+    `Like`. Rows whose id begins with ``+`` are bugs of which some may be left: they stand for themselves and for all
+    their mixes.
 
     Args:
         cases, reference: as in `Exercise` and `compare`.
@@ -309,6 +312,7 @@ def function(
         where: cells beginning with ``@`` for rows without one.
         tol, margin, values: see `compare`.
         answer: the name that the answer has in the notebook, if not that of the exercise.
+        judge: the kind of comparison; one's own may look at more.
         options: further arguments of `Exercise`, such as ``trains`` or ``seconds``.
 
     Raises:
@@ -318,15 +322,15 @@ def function(
     misconceptions: dict[str, tuple[Any, str]] = {}
     examples: list[Example] = []
     for line in _with_mixes(_lines(table, name)):
-        formula, places = _formula(line, reference, names)
+        formula, places, parts = _formula(line, reference, names)
         if not isinstance(formula, Recogniser):
             examples.append((f"row {line.word}", line.word, formula))
-            formula = _like(formula, places or where.split(), line.place)
+            formula = _like(formula, places or where.split(), parts, line.place)
         misconceptions[line.word] = formula, line.hint
-    judge = compare(reference, misconceptions, tol=tol, margin=margin, values=values, probe=probe, examples=examples)
+    judged = judge(reference, misconceptions, tol, probe, values, margin, tuple(examples))
     answer = answer or name.partition(".")[2]
     given: dict[str, Any] = {"name": name, "title": title, "points": points, "cases": cases, "probe": probe}
-    return Exercise(tier="implement", answer=answer, judge=judge, **given, **options)
+    return Exercise(tier="implement", answer=answer, judge=judged, **given, **options)
 
 
 def _with_mixes(lines: list[Line]) -> Iterator[Line]:
@@ -343,37 +347,38 @@ def _with_mixes(lines: list[Line]) -> Iterator[Line]:
                     yield Line("-and-".join(bug.word for bug in some), cells, hint, some[0].place)
 
 
-def _formula(line: Line, reference: Any, names: Mapping[str, Any]) -> tuple[Any, list[str]]:
-    """Return the wrong formula or the recogniser of a row, and its cells that say where it is to be followed."""
+def _formula(line: Line, reference: Any, names: Mapping[str, Any]) -> tuple[Any, list[str], tuple[str, ...]]:
+    """Return the wrong formula or the recogniser of a row, its cells that say where it is followed, and its parts."""
     places = [cell for cell in line.cells if cell.startswith("@")]
+    parts = tuple(part for cell in line.cells if cell.startswith(".") for part in cell[1:].split(","))
     formula, knobs = reference, dict[str, Any]()
     for cell in line.cells:
         knob, equals, value = cell.partition("=")
         if equals:
             knobs[knob] = _value(value, names, line.place)
-        elif cell not in places:
+        elif cell[:1] not in ("@", "."):
             formula = _value(cell, names, line.place)
     if formula is reference and not knobs:
         raise UserError(f"{line.place}: no knob is turned and no function is named, so it is the right answer.")
     if isinstance(formula, Recogniser):
-        if knobs or places:
+        if knobs or places or parts:
             raise UserError(f"{line.place}: a recogniser has no knobs, and looks at the cases that it chooses.")
-        return formula, []
+        return formula, [], ()
     if not callable(formula):
         raise UserError(f"{line.place}: {' '.join(line.cells)!r} names no function.")
     _check_knobs(formula, knobs, line.place)
-    return (functools.partial(formula, **knobs) if knobs else formula), places
+    return (functools.partial(formula, **knobs) if knobs else formula), places, parts
 
 
-def _like(formula: Any, places: Sequence[str], place: str) -> Any:
-    """Return a formula, to be followed in the cases that cells beginning with ``@`` name."""
+def _like(formula: Any, places: Sequence[str], parts: tuple[str, ...], place: str) -> Any:
+    """Return a formula, to be followed in the cases that cells beginning with ``@`` name, and in these parts."""
     cells = [cell.removeprefix("@") for cell in places]
     state, cases = "state" in cells, [cell for cell in cells if cell != "state"]
     try:
         where = tuple(int(number) for number in cases[0].split(",")) if cases else None
     except ValueError:
         raise UserError(f"{place}: {places[0]!r} should be like '@0,2' or '@state'.") from None
-    return Like(formula, where, state) if places else formula
+    return Like(formula, where, state, parts) if places or parts else formula
 
 
 def _check_knobs(formula: Callable[..., Any], knobs: Mapping[str, Any], place: str) -> None:
@@ -409,21 +414,51 @@ def essay(name: str, title: str, points: int, words: int, rubric: str, answer: s
 class Like(Recogniser):
     """The answer follows a wrong formula in some cases (None: in all), whatever it does in the others.
 
-    With `state` it leaves what the formula leaves of its arguments, whatever it returns.
+    With `state` it leaves what the formula leaves of its arguments, whatever it returns. With `parts` it follows in
+    these alone: keys of the dict that the probe gives, or positions of arguments that the answer changes. The formula
+    must be wrong there.
     """
 
     formula: Any
     where: tuple[int, ...] | None = None
     state: bool = False
+    parts: tuple[str, ...] = ()
 
     def agrees(
         self, judge: Comparison, cases: list[Case], results: list[Result], expected: list[Result]
     ) -> Sequence[int]:
         """Return these cases, and those in which the answer is right, if it follows the formula in all of these."""
         where = range(len(cases)) if self.where is None else self.where
-        if not judge.follows(self.formula, where, cases, results, expected, self.state):
+        if self.parts:
+            follows = self._follows_in_parts(judge, where, cases, results, expected)
+        else:
+            follows = judge.follows(self.formula, where, cases, results, expected, self.state)
+        if not follows:
             return ()
         return [i for i in range(len(cases)) if i in where or judge.is_right(results[i], expected[i])]
+
+    def _follows_in_parts(
+        self,
+        judge: Comparison,
+        where: Sequence[int],
+        cases: list[Case],
+        results: list[Result],
+        expected: list[Result],
+    ) -> bool:
+        if not judge.has_form(results, expected):
+            return False
+        wrong = False
+        for i in where:
+            (found,) = given(self.formula, [cases[i]], judge.probe)
+            for part in self.parts:
+                if not found.ok or judge.differ(_part(results[i], part), _part(found, part)):
+                    return False
+                wrong = wrong or judge.differ(_part(found, part), _part(expected[i], part)) is not None
+        return wrong
+
+
+def _part(result: Result, name: str) -> Any:
+    return result.changed(name) if name.isdigit() else result.output[name]
 
 
 @dataclass(frozen=True)

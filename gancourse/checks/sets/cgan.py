@@ -558,7 +558,7 @@ PAIR_LOGITS = function(
     points=3,
     cases=feature_cases,
     reference=pair_logits,
-    where=(0, 1),
+    where="@0,1",
     let={
         "same": same,
         "exp": Tensor.exp,

@@ -88,7 +88,7 @@ BEST_ANSWER = function(
     points=2,
     cases=lemma_cases,
     reference=best_answer,
-    where=(0, 4),
+    where="@0,4",
     let={
         "swap": lambda a, b: b / (a + b),
         "label": lambda a, b: (a > b).double(),
@@ -167,7 +167,7 @@ SQUARE_DENSITY = function(
     points=3,
     cases=square_cases,
     reference=square_density,
-    where=(0, 2),
+    where="@0,2",
     let={
         "unchanged": lambda x, p_z, c: p_z(x),
         "forward": lambda x, p_z, c: p_z(c * x**2),
@@ -323,7 +323,7 @@ JS = function(
     points=2,
     cases=js_cases,
     reference=js,
-    where=(0, 1),
+    where="@0,1",
     let={
         "first": lambda share: (1, 0),
         "ones": lambda share: (1, 1),

@@ -184,10 +184,11 @@ def verdict(exercise: Exercise, cases: list[Case], results: list[Result], second
         return wrong("raises", "it did not come back from every call")
     try:
         judged = exercise.judge(cases, results)
+        claimed = not judged.ok and judged.hint_id not in GENERIC
+        if claimed and len(cases) > 1 and not telling(results, exercise.probe):
+            return wrong(*_says_nothing(results, exercise.probe))
     except Exception as error:  # odd results must not stop a whole class from being graded
         return wrong("judge-error", f"its result could not be read ({type(error).__name__})")
-    if not judged.ok and judged.hint_id not in GENERIC and len(cases) > 1 and not telling(results, exercise.probe):
-        return wrong(*_says_nothing(results, exercise.probe))
     if not judged.ok and judged.hint_id not in ("value", "gradient", "state", "type", "shape"):
         return judged
     if names := sorted({name for result in results for name in result.mutated}):

@@ -20,7 +20,7 @@ from gancourse import grading
 from gancourse.checks import core, probes
 from gancourse.checks.core import Case, Exercise, compare
 from gancourse.errors import UserError
-from gancourse.grading import calls, command, journal, notebooks, submissions, worker
+from gancourse.grading import calls, command, journal, notebooks, reading, submissions, worker
 from gancourse.grading.isolation import Limits
 from gancourse.grading.sandbox import Outcome, Sandbox
 from gancourse.grading.submissions import Found, Submission
@@ -404,3 +404,12 @@ def test_the_whole_command_asks_for_the_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"game \(2\), lsgan \(1\)"):
         grading.run(arguments(str(folder), "--out", str(tmp_path / "g.csv")))
     assert not (tmp_path / "g.csv").exists() and not list(tmp_path.glob("*.journal"))
+
+
+def test_the_page_s_limits_are_the_grader_s() -> None:
+    text = " ".join((made.ROOT / "book" / "instructors" / "grader.md").read_text(encoding="utf-8").split())
+    assert f"Reading a file may take {reading.LIMITS.cpu} seconds of processor time" in text
+    assert f"judging its answers {worker.SECONDS} together" in text
+    assert reading.LIMITS.cpu + worker.SECONDS <= 25
+    default = arguments("in", "--out", "out")
+    assert f"{default.wall:g} seconds of time, {default.wall + 1:g} of processor time, {default.memory} MB" in text

@@ -47,10 +47,11 @@ class Facts:
         registers: what it hands itself to, by a decorator with a dot (``@part.register``).
         wrappers: what it is wrapped by: decorators, and ``f = register("f")(function)``.
         keeps: what it stores as it is (``table["f"] = f``), so that what is done to that later shows.
-        makers: what is called to make the value that it assigns.
+        makers: what is called to make the value that it assigns; `calls` all that it calls at once.
         bases: the classes that it derives from.
         watched: classes that know who derives from them.
         aliases: pairs (a, b): a may be b, or a part of it.
+        loops: whether there is a loop anywhere in it, which may be one of training.
         cuts: the statements inside that are left out.
     """
 
@@ -68,9 +69,11 @@ class Facts:
     wrappers: set[str] = field(default_factory=set)
     keeps: set[str] = field(default_factory=set)
     makers: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)
     bases: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
     aliases: set[tuple[str, str]] = field(default_factory=set)
+    loops: bool = False
     cuts: list[ast.stmt] = field(default_factory=list)
 
     def then(self, other: Facts) -> None:
@@ -82,9 +85,10 @@ class Facts:
     def _join(self, other: Facts) -> None:
         for name in ("binds", "weak", "skipped", "later", "wanted", "changes", "effects"):
             getattr(self, name).update(getattr(other, name))
-        for name in ("registers", "wrappers", "keeps", "makers", "bases", "watched", "aliases"):
+        for name in ("registers", "wrappers", "keeps", "makers", "calls", "bases", "watched", "aliases"):
             getattr(self, name).update(getattr(other, name))
         self.cuts += other.cuts
+        self.loops = self.loops or other.loops
 
     def then_one_of(self, ways: Sequence[Facts], *, always: bool = True) -> None:
         """Add what follows on one of several ways; not `always`: or none of them."""
@@ -167,6 +171,7 @@ def _loop(node: ast.For | ast.AsyncFor, lazy: bool) -> Facts:
     body.weak -= inside.binds
     body.then(inside)
     found.then_one_of([body], always=False)
+    found.loops = True
     after = _block(node.orelse, lazy, True)
     found.then(after)
     found.runs = inside.runs and after.runs and isinstance(node, ast.For)
@@ -404,6 +409,7 @@ class _Walk:
             first = [*node.decorator_list, *node.bases, *node.keywords, *getattr(node, "type_params", [])]
             self._next(*[(each, scope) for each in first])
         elif isinstance(node, COMPREHENSIONS):
+            self.facts.loops = True
             inside = _Scope("comprehension", scope)
             values = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
             self._next(*[(each, inside) for each in values])
@@ -479,6 +485,7 @@ class _Walk:
             else:
                 self._next((node.target, scope))
         elif isinstance(node, (ast.For, ast.AsyncFor)):
+            self.facts.loops = True
             self._next((node.iter, scope), (node.target, scope), *[(each, scope) for each in node.body + node.orelse])
         elif isinstance(node, TYPE_ALIAS):
             self._bind(root(node.name) or "", scope)  # type: ignore[attr-defined]
@@ -489,8 +496,13 @@ class _Walk:
     def _visit_rest(self, node: ast.AST, scope: _Scope) -> None:
         if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
             self._change(node, scope)
-        elif isinstance(node, ast.Call) and _fills(node):
-            self._change(node.func, scope)
+        elif isinstance(node, ast.While):
+            self.facts.loops = True
+        elif isinstance(node, ast.Call):
+            if _fills(node):
+                self._change(node.func, scope)
+            if isinstance(node.func, ast.Name) and scope.kind != "function":
+                self.facts.calls.add(node.func.id)
         elif isinstance(node, ast.Attribute) and node.attr == "__subclasses__" and isinstance(node.value, ast.Name):
             self.facts.watched.add(node.value.id)
         name = getattr(node, "name", None)

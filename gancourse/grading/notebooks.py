@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,10 +156,11 @@ class Index:
         self.stars: list[Statement] = []
         self._strong, self._weak, self._left_out = _lists(), _lists(), _lists()
         self._changes, self._registers, self._wrapped_by = _lists(), _lists(), _lists()
-        self._called_by, self._derived, self._made_by = _lists(), _lists(), _lists()
+        self._called_by, self._derived, self._calls = _lists(), _lists(), _lists()
         self._aliases: dict[str, list[str]] = defaultdict(list)
         self._effects: dict[str, set[str]] = defaultdict(set)  # name → what is bound to functions that change it
         self._watched: set[str] = set()
+        self._loopless: dict[str, bool] = {}
         self._events: dict[str, _Events] = {}
         for statement in notebook.statements:
             self._add(statement)
@@ -181,7 +182,7 @@ class Index:
             (facts.wrappers, self._wrapped_by),
             (facts.later, self._called_by),
             (facts.bases, self._derived),
-            (facts.makers, self._made_by),
+            (facts.calls, self._calls),
         ):
             for name in names:
                 table[name].append(statement)
@@ -207,7 +208,7 @@ class Index:
         if found is None and name in self._effects:  # global in a function, which some assignment calls
             makers = self._effects[name]
             self.count(len(makers))
-            found = [each for maker in makers for each in self._made_by.get(maker, ())]
+            found = [each for maker in makers for each in self._calls.get(maker, ())]
             found.sort(key=lambda statement: statement.position)
         return found or []
 
@@ -276,7 +277,10 @@ class Index:
         return found
 
     def _caused(self, name: str) -> list[Statement]:
-        """Return what runs a function that changes `name`: decorated definitions, and classes made from a class."""
+        """Return what runs a function that changes `name`.
+
+        That is decorated definitions, classes made from a class, and what calls a function in which there is no loop.
+        """
         found: list[Statement] = []
         work = [(each, True) for each in sorted(self._effects.get(name, ()))]
         work += [(name, False)] if name in self._watched else []
@@ -285,6 +289,8 @@ class Index:
             each, called = work.pop()
             derived, wrapped = self._derived.get(each, []), self._wrapped_by.get(each, []) if called else []
             found += [*derived, *wrapped]
+            if called and self._runs_no_loop(each):
+                found += [statement for statement in self._calls.get(each, ()) if not statement.facts.loops]
             callers = self._called_by.get(each, []) if called else []
             self.count(len(derived) + len(wrapped) + len(callers))
             for statement in [*derived, *callers]:
@@ -292,6 +298,26 @@ class Index:
                 seen |= new
                 work += [(other, called) for other in new]
         return found
+
+    def _runs_no_loop(self, name: str) -> bool:
+        """Return whether no loop runs when a function is called, as far as names tell: then it is no training."""
+        if name not in self._loopless:
+            self._loopless[name] = not any(each.facts.loops for each in self._called(name))
+        return self._loopless[name]
+
+    def _called(self, name: str) -> Iterator[Statement]:
+        """Yield the definitions that a call of a function may run."""
+        work, seen = [name], {name}
+        while work:
+            for each in self.binders(work.pop()):
+                self.count(1 + len(each.facts.later))
+                yield each
+                new = {other for other in each.facts.later if self._defined(other)} - seen
+                seen |= new
+                work += new
+
+    def _defined(self, name: str) -> bool:
+        return any(each.defines for each in self.binders(name))
 
 
 class _Events:

@@ -33,7 +33,7 @@ MEMORY = 4 * 2**30
 """Bytes that this process may use to judge what came back."""
 
 SECONDS = 15
-"""Processor time that it may use to judge one answer."""
+"""Processor time that it may use to judge the answers of one file, without exercises that train."""
 
 LOADING = 5.0
 """Processor time that is left to an answer for its imports, before its own counts against what the exercise allows."""
@@ -41,8 +41,8 @@ LOADING = 5.0
 MAX_HINT = 600
 CHANGED = "the file was changed or taken away while it was graded; grade it again"
 
-TENSOR = 20
-"""So many numbers cost what one tensor costs, when they are made from JSON."""
+LIST, TENSOR = 5, 20
+"""So many numbers cost what one list, or one tensor, costs when they are made from JSON."""
 
 MAX_KEYS = 200
 MAX_DEPTH = 64
@@ -176,7 +176,7 @@ def weigh(text: str) -> None:
         raise ValueError("nested too deep") from None
     if not isinstance(results, list):
         raise ValueError("no list")
-    left = 5 * MAX_NUMBERS
+    left = 3 * MAX_NUMBERS
     work: list[tuple[Any, int]] = [(results, 0)]
     while work:
         item, depth = work.pop()
@@ -188,7 +188,7 @@ def weigh(text: str) -> None:
                 raise ValueError("too many dimensions")
             item = list(item.values())
             left -= TENSOR
-        left -= len(item)
+        left -= LIST + len(item)
         if left < 0 or depth > MAX_DEPTH:
             raise ValueError("too many numbers")
         work += [(each, depth + 1) for each in item if isinstance(each, (list, dict))]
@@ -215,11 +215,11 @@ def serve(grader: Grader) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         words, skip = request["words"], request["skip"]
-        allow(SECONDS)
         if _digest(request["file"]) != request["digest"]:
             say({"faults": [CHANGED], "unreadable": True, "changed": True, "done": True})
             continue
         wanted = [e for e in grader.exercises if not words or e.name.split(".")[0] in words]
+        allow(SECONDS + sum(int(e.seconds) for e in wanted if e.trains))
         found = grader.read(request["file"], wanted)
         faults = [plain(fault, 300) for fault in found.faults[: reading.MAX_FAULTS]]
         if found.unreadable:
@@ -229,7 +229,6 @@ def serve(grader: Grader) -> None:
         for exercise in wanted:
             if exercise.name not in skip:
                 say({"starts": exercise.name})
-                allow(SECONDS)
                 say(grader.grade(exercise, found.answers.get(exercise.answer, "it was not looked for")))
         say({"done": True})
 

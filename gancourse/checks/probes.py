@@ -390,24 +390,20 @@ def value(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
 
 
 def module(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """The answer builds a module from all arguments but `inputs`, which the module is then applied to.
-
-    Gives ``{"output": tensor, "parameters": their number, "shapes": their shapes}``.
-    """
+    """The answer builds a module from all arguments but `inputs`; gives its ``output``, ``parameters``, ``shapes``."""
     options = {name: argument for name, argument in kwargs.items() if name != "inputs"}
     built = answer(*args, **options)
     if not isinstance(built, nn.Module):
         return built
     shapes = [list(p.shape) for p in built.parameters()]
-    count = sum(math.prod(shape) for shape in shapes)
+    count = sum(map(math.prod, shapes))
     return {"output": built(kwargs["inputs"]), "parameters": count, "shapes": shapes}
 
 
 def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The answer is a function of modules; its result is looked at, and what it leaves behind.
 
-    Gives ``output``, whether that carries a ``graph``, the modules' modes (``training``) and ``buffers``, and whether
-    the global random generator is ``untouched``.
+    Gives ``output``, its ``graph`` (or not), the modules' ``training`` and ``buffers``, torch's generator ``untouched``.
     """
     before = torch.get_rng_state()
     output = answer(*args, **kwargs)
@@ -455,8 +451,8 @@ RETURNED = {"module": "output", "aftermath": "output", "train": "log"}
 def run(answer: Any, cases: Sequence[Case], probe: str = "call") -> list[Result]:
     """Exercise an answer on each case, and stop after the first call that does not come back.
 
-    Never raises for anything that the answer does, except `KeyboardInterrupt`. Arguments are built afresh for each
-    case. The random generators are seeded by the case and put back at the end.
+    Never raises for anything that the answer does, but `KeyboardInterrupt`. Arguments are built afresh for each case,
+    the random generators seeded by it, and put back at the end.
     """
     results: list[Result] = []
     if probe not in ("value", "text") and not callable(answer):

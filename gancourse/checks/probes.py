@@ -403,7 +403,7 @@ def module(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
 def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The answer is a function of modules; its result is looked at, and what it leaves behind.
 
-    Gives ``output``, its ``graph`` (or not), the modules' ``training`` and ``buffers``, torch's ``untouched``.
+    Gives ``output``, its ``graph``, the modules' ``training`` and ``buffers``, torch's generator ``untouched``.
     """
     before = torch.get_rng_state()
     output = answer(*args, **kwargs)

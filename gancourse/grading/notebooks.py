@@ -16,7 +16,7 @@ from typing import Any
 
 from gancourse.grading.cells import MAX_CODE, Notebook, Statement, Unreadable, read
 
-__all__ = ["Answer", "Index", "Notebook", "Unreadable", "find", "read"]
+__all__ = ["Answer", "Notebook", "Unreadable", "find", "read"]
 
 END = 1 << 30
 """A position after every statement."""

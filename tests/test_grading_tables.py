@@ -439,6 +439,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, **request: object) -> list[dict[str, ob
     """Return what the comparing process replies to a request."""
     replies = io.StringIO()
     monkeypatch.setattr(worker, "_replies", replies)
+    monkeypatch.setattr(worker, "allow", lambda seconds: None)  # its limit of processor time would end the tests
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"skip": [], "words": []} | request) + "\n"))
     worker.serve(NoSandbox())  # type: ignore[arg-type]
     return [json.loads(line) for line in replies.getvalue().splitlines()]

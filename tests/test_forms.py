@@ -78,6 +78,13 @@ def test_rows_and_the_right_answer_are_tried_by_the_self_test():
     assert (row.right, row.wrong, row.faults) == (4, 6, [])
 
 
+def test_each_number_may_have_a_tolerance_of_its_own():
+    table = "less  *  8;9 | the second number is one or two too small"
+    count = forms.numbers("toy.count", "A share and a count", 1, "1/3  10", table, tol=(0.01, 0))
+    assert hint_id(count, [0.333, 10]) is None and hint_id(count, torch.tensor([0.333, 10])) is None
+    assert hint_id(count, [0.333, 10.01]) == hint_id(count, [0.34, 10]) == "value" and hint_id(count, [3, 9]) == "less"
+
+
 def test_one_number_and_whole_numbers():
     one = forms.numbers("toy.one", "One", 1, "log(2)", "bits  1  | these are bits", tol=0.01, answer="loss")
     assert one.answer == "loss" and verdict(one, 0.693).ok and hint_id(one, 1) == "bits" and hint_id(one, [1]) == "type"

@@ -254,7 +254,7 @@ class LatentSystem(System):
 
     Attributes:
         random: the generator of these numbers; None: torch's own.
-        d_outputs: what D must return, by name; see :attr:`gancourse.networks.Networks.d_outputs`.
+        d_outputs: what D must return, by name; see ``Networks.d_outputs``.
         conditional: whether the networks must have conditions; None: as they like.
     """
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import re
+import signal
 import sys
 import tracemalloc
 from collections.abc import Iterator
@@ -254,6 +255,16 @@ def test_results_that_are_slow_to_decode_stop_no_judge(box: Sandbox) -> None:
     found = notebooks.find(cells("import torch", made.COLLIDING[0]), "d_loss")
     record = grader.grade(exercise, found)
     assert not record["ok"] and record["hint_id"] == "unreadable", record
+
+
+def test_the_kernel_ends_a_judge_that_takes_too_long() -> None:
+    pid = os.fork()
+    if pid == 0:
+        worker.allow(1)
+        while True:
+            pass
+    _, status, used = os.wait4(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGXCPU and used.ru_utime < 30
 
 
 # What an answer says of itself -----------------------------------------------------------------------

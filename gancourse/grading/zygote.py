@@ -64,7 +64,10 @@ def serve(control: socket.socket, boundary: Boundary) -> None:
         if "limits" not in message:  # a "stop" that came too late
             continue
         ended = run_child(control, boundary, descriptors, Limits(**message["limits"]))
-        control.send(json.dumps(ended | {"number": message["number"]}).encode())
+        try:
+            control.send(json.dumps(ended | {"number": message["number"]}).encode())
+        except BrokenPipeError:  # the other side was killed meanwhile
+            return
 
 
 def run_child(control: socket.socket, boundary: Boundary, descriptors: list[int], limits: Limits) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Chapter 4: each displayed result holds, by another route too, and its check on the page notices a mistake."""
 
+import ast
 import functools
 import math
 
@@ -15,12 +16,13 @@ from gancourse.datasets import toy
 PAGE = chapters.ROOT / "notebooks" / "04_why_training_fails.ipynb"
 STANDARD = theory.Gaussian(0.0, 1.0)
 GRID = theory.line(-12.0, 32.0, 8001)
-NEEDED = ("banner()", "def uniform(", "def compare(")  # the cells that the checks build on
+NEEDED = ("def banner(", "def uniform(", "def compare(")  # the cells that the checks build on
 MUTANTS = {
-    "4.1 with the other weight": ("((1 - D).log(), -D)", "((1 - D).log(), D - 1)"),
-    "4.2 with the other weight": ("(-D.log(), D - 1)", "(-D.log(), -D)"),
-    "4.3 with the other weight": ("minimax_loss: a.sigmoid()", "minimax_loss: 1 - a.sigmoid()"),
-    "4.3 with the sign turned": ("+ weight[:, None] * hint", "- weight[:, None] * hint"),
+    "4.1 with the other weight": ("(losses.minimax_loss(a), D)", "(losses.minimax_loss(a), 1 - D)"),
+    "4.1 with the sign turned": ("-weight[:, None] * hint", "weight[:, None] * hint"),
+    "4.2 with the weight of minimax": (".mean(), D * (1 - D)", ".mean(), D"),
+    "4.2 with its parentheses back": ("(math.log(1) - D).mean()", "(1 - D).log().mean()"),
+    "4.3 with half the distance": ("/ (real - fake).norm(dim=1)", "/ (real - fake).norm(dim=1) * 2"),
     "4.4 for lines that share points": ("js(left, right)", "js(left, (left + right) / 2)"),
     "4.5 beyond the end of the overlap": ("min(shift / 1000, 1)", "min(shift / 1000, 2)"),
     "4.6 with a normal's tail": ("2 / math.pi * math.atan(t)", "math.erf(t / math.sqrt(2))"),
@@ -100,6 +102,40 @@ def test_gradients_decay_and_grow_while_d_trains(capsys):
 @pytest.mark.parametrize("name", WRONG_GROWTH)
 def test_decay_and_growth_need_the_right_weights(name, capsys):
     assert gradients_while_d_trains(*WRONG_GROWTH[name]) != (1, 1)
+
+
+FOLLOW = "def follow(D, optimizer, loss)"  # the cell in which all fakes move together
+
+
+def test_adam_does_not_stand_still_where_descent_does(capsys):
+    """A factor that all samples share makes the steps of plain descent small, and is lost on Adam."""
+    train, follow = (next(c.source for c in code_cells() if word in c.source) for word in (GROWTH, FOLLOW))
+    space = names() | {"blob_steps": 1000}
+    with torch.random.fork_rng():
+        exec(train.replace("range(5)", "range(1)"), space)
+        exec(follow, space)
+        (D,) = space["judges"]
+        ways = {
+            (rule, loss): space["follow"](D, rule, loss)
+            for rule in (torch.optim.SGD, torch.optim.Adam)
+            for loss in (losses.minimax_loss, losses.nonsaturating_loss)
+        }
+    assert ways[torch.optim.SGD, losses.minimax_loss] < 0.01
+    assert ways[torch.optim.SGD, losses.nonsaturating_loss] > 1
+    assert ways[torch.optim.Adam, losses.minimax_loss] > 1
+
+
+@pytest.mark.parametrize(("data", "count"), [("ring", 8), ("grid", 25)])
+def test_the_page_counts_the_clusters_of_its_data(data, count):
+    source = next(c.source for c in code_cells() if "def reached(" in c.source)
+    (counting,) = (n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == "reached")
+    clusters = toy.get(data)
+    space = {"torch": torch, "clusters": clusters, "K": count}
+    exec(ast.unparse(counting), space)
+    assert space["reached"](clusters.sample(2500, torch.Generator().manual_seed(0))) == count
+    assert space["reached"](clusters.centres[:1].repeat(2500, 1)) == 1
+    rare = torch.cat([clusters.centres[:1].repeat(2499, 1), clusters.centres[1:2]])
+    assert space["reached"](rare) == 1  # one sample is less than 8 % of a fair share
 
 
 # The same results by another route ---------------------------------------------------------------------
@@ -182,6 +218,14 @@ def test_the_mean_of_ratios_is_as_wide_as_one():
     one, mean = (r / epsilon)[:, 0].abs(), (r / epsilon).mean(dim=1).abs()
     assert one.median().item() == pytest.approx(1.0, abs=0.05)
     assert mean.median().item() == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("cut", [1.0, 10.0, 1000.0])
+def test_a_ratio_has_no_mean(cut):
+    """Cut off at R, the mean of |c| under the Cauchy density is log(1 + R²)/π: no limit, so no mean."""
+    x = torch.linspace(0, cut, 2_000_001, dtype=torch.float64)
+    by_integral = torch.trapezoid(2 * x / (math.pi * (1 + x**2)), x)
+    assert by_integral.item() == pytest.approx(math.log1p(cut**2) / math.pi, rel=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])

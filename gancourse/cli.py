@@ -107,7 +107,7 @@ def add_exercises(parser: argparse.ArgumentParser) -> None:
         return sub
 
     sub = command("list", "list the sets, or the exercises of one set", run_exercises_list)
-    sub.add_argument("set", nargs="?", metavar="SET", help="a set's word, such as game")
+    sub.add_argument("set", nargs="?", metavar="SET", help="a set's word or its chapter, such as game or 01")
 
     sub = command("build", "write the student copies from notebooks/solutions", run_exercises_build)
     sub.add_argument("--check", action="store_true", help="write nothing; fail if a copy is not what its source gives")
@@ -115,7 +115,7 @@ def add_exercises(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--site", type=Path, metavar="DIR", help="look for solution lines in a built site too")
 
     sub = command("selftest", "grade the right and wrong answers that are known for each exercise", run_selftest)
-    sub.add_argument("--set", metavar="SET", help="one set only, such as game")
+    sub.add_argument("--set", metavar="SET", help="one set only, such as game or 01")
     sub.add_argument("--seeds", type=int, default=20, metavar="N", help="seeds for each answer (default: 20)")
     sub.add_argument("--quick", action="store_true", help="3 seeds")
 
@@ -344,11 +344,12 @@ def run_describe(arguments: argparse.Namespace) -> None:
 def run_exercises_list(arguments: argparse.Namespace) -> None:
     """List the sets, or the exercises of one."""
     from gancourse import checks
+    from gancourse.checks import sets
 
     if arguments.set is None:
         print_table((word, chapter, title) for word, (chapter, title) in checks.INDEX.items())
         return
-    exercises = checks.load_set(arguments.set)
+    exercises = checks.load_set(sets.word(arguments.set))
     print(f"{exercises.title}: {len(exercises.exercises)} exercises, {exercises.points} points")
     print_table((e.name, e.tier, f"{e.points:3}", e.title) for e in exercises.exercises)
 

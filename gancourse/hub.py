@@ -152,7 +152,6 @@ def _build(record: Mapping[str, Any], folder: Path, device: torch.device) -> Any
         system = recipe.build(config, device)
     except (TypeError, UserError) as error:
         raise UserError(f"{folder / 'config.json'} fits another version of the package: {error}") from None
-    system.start_step(config.steps)
     path = folder / "generator.safetensors"
     try:
         system.average.module.load_state_dict(load_file(path))
@@ -166,4 +165,5 @@ def _build(record: Mapping[str, Any], folder: Path, device: torch.device) -> Any
         raise UserError(
             f"{path} is damaged or does not fit its config.json ({reason}). It was left as it is."
         ) from None
+    system.start_step(config.steps)
     return system

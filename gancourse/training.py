@@ -111,16 +111,24 @@ class Run:
         self.seconds = 0.0
         self.rows: list[dict[str, float]] = []
         self._losses: dict[str, Tensor] = {}  # the last of each phase since the last row of the log
-        self._check_extra_state()
+        self._check_system()
         if self.out is not None:
             self._open_folder(resume)
         self.system.start_step(self.step)
         self._random = runtime.random_state()
 
-    def _check_extra_state(self) -> None:
+    def _check_system(self) -> None:
         """Refuse before the first step what could not be saved, or not be loaded again."""
-        state = plain(self.system.extra_state())
-        self.system.load_extra_state(on(self.device, state))
+        kind, known = type(self.system), {id(p) for p in self.system.parameters()}
+        for phase in self.system.phases:
+            if not phase.owned <= known:
+                raise ValueError(
+                    f"Phase {phase.name!r} of {kind.__name__} moves parameters of none of its networks: they would be "
+                    "neither frozen in other phases nor saved. Put what they belong to into `networks`."
+                )
+        if kind.extra_state is not System.extra_state and kind.load_extra_state is System.load_extra_state:
+            raise NotImplementedError(f"{kind.__name__} has extra_state and no load_extra_state.")
+        self.system.load_extra_state(on(self.device, plain(self.system.extra_state())))
 
     # ------------------------------------------------------------------ the loop
 
@@ -152,23 +160,30 @@ class Run:
                     self.seconds = time.perf_counter() - started
                     self.save_checkpoint()
                 bar.update()
+        self.system.start_step(self.step)
         for parameter in parameters:
             parameter.requires_grad_(True)
         if self.out is not None:
             self.save_generator()
         return self.rows
 
-    def _log(self) -> None:
-        row: dict[str, float] = {"step": self.step, "seconds": round(self.seconds, 3)}
-        row |= {f"{name}_loss": float(loss) for name, loss in self._losses.items()}
-        row |= {name: mean(value) for name, value in self.system.seen.items()}
-        self._losses.clear()
-        self.system.seen.clear()
-        if broken := [name for name, value in row.items() if math.isnan(value)]:
+    def _unlogged(self) -> dict[str, float]:
+        """Return the last loss of each phase and the last value of each note since the last row of the log."""
+        losses = {f"{name}_loss": float(loss) for name, loss in self._losses.items()}
+        return losses | {name: mean(value) for name, value in self.system.seen.items()}
+
+    def _stop_at(self, broken: list[str]) -> None:
+        if broken:
             raise UserError(
                 f"Training broke at step {self.step}: {', '.join(broken)} became NaN. The last checkpoint is kept. "
                 "Lower the learning rate, or look for a loss written on probabilities instead of logits."
             )
+
+    def _log(self) -> None:
+        row: dict[str, float] = {"step": self.step, "seconds": round(self.seconds, 3), **self._unlogged()}
+        self._losses.clear()
+        self.system.seen.clear()
+        self._stop_at([name for name, value in row.items() if math.isnan(value)])
         self.rows.append({name: row[name] for name in self.columns if name in row})
         if self.out is not None:
             path = self.out / "metrics.csv"
@@ -183,6 +198,7 @@ class Run:
 
     def _sample(self, on_sample: OnSample | None) -> None:
         if on_sample is not None:
+            self.system.start_step(self.step)  # so that a resumed run would draw the same
             on_sample(self.step, self.system)
 
     # ------------------------------------------------------------------ the folder
@@ -195,6 +211,7 @@ class Run:
             "seed": self.seed,
             "data": self.source.name,
             "origin": self.source.origin,
+            "samples": len(self.source.x),
             **json.loads(json.dumps(flat(self.config))),
         }
 
@@ -214,6 +231,9 @@ class Run:
     def _open_folder(self, resume: bool) -> None:
         assert self.out is not None
         runtime.make_folder(self.out / "samples")
+        for name in RUN_FILES:  # what a killed run has left half-written
+            for left in self.out.glob(f".{name}.????????.tmp"):
+                left.unlink()
         if resume and (self.out / "checkpoint.pt").exists():
             self._load_checkpoint()
         else:
@@ -250,8 +270,17 @@ class Run:
         runtime.write_atomic(self.out / "metrics.csv", text.getvalue().encode())
 
     def save_checkpoint(self) -> None:
-        """Write everything needed to resume, under a temporary name first."""
+        """Write everything needed to resume, under a temporary name first.
+
+        Raises:
+            UserError: a loss, a note or a weight is NaN; the checkpoint before this one is left as it is.
+        """
         assert self.out is not None
+        broken = [name for name, value in self._unlogged().items() if math.isnan(value)]
+        for name, network in self.system.networks.items():
+            numbers = [*network.parameters(), *network.buffers()]
+            broken += [f"a weight of {name}"] if any(t.isnan().any() for t in numbers if t.is_floating_point()) else []
+        self._stop_at(broken)
         state = {
             "format": CHECKPOINT_FORMAT,
             "identity": self.identity(),
@@ -324,8 +353,9 @@ def training_step(system: Any, batches: Any, step: int, parameters: Sequence[nn.
     for phase in system.phases:
         if not phase.due(step):
             continue
+        owned = phase.owned
         for parameter in parameters:
-            parameter.requires_grad_(id(parameter) in phase.owned)
+            parameter.requires_grad_(id(parameter) in owned)
         for _ in range(phase.repeat):
             batch = next(batches) if phase.uses_data else None
             phase.optimizer.zero_grad(set_to_none=True)
@@ -371,8 +401,11 @@ def plain(state: Any, where: str = "extra_state") -> Any:
     """
     if isinstance(state, Tensor):
         return state.detach().clone()
-    if state is None or isinstance(state, (bool, int, float, str)):
-        return state
+    for kind in (bool, int, float, str):
+        if isinstance(state, kind):
+            return kind(state)  # a float of NumPy's is a float, and no checkpoint could be read with it
+    if state is None:
+        return None
     if isinstance(state, dict) and all(isinstance(key, str) for key in state):
         return {key: plain(value, f"{where}[{key!r}]") for key, value in state.items()}
     if isinstance(state, (list, tuple)):

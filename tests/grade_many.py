@@ -2,8 +2,9 @@
 
     python tests/grade_many.py [--count 1000] [--wall 2] [--jobs 2] [--kills 3] [--folder DIR]
 
-It fails if a row is lost, a submission is graded twice, or one point differs from what the submission deserves. The
-last lines have the totals, and what one core grades in a second.
+It fails if a row is lost or belongs to somebody else, a submission is graded twice, one point differs from what the
+submission deserves, a cell could be taken for a formula, somebody has no page, or points by hand do not reach the
+gradebook. The last lines have the totals, and what one core grades in a second.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -23,16 +24,18 @@ from collections import Counter
 from pathlib import Path
 
 import submissions as made
+from bench_grading import processes, throughput
 
 from gancourse import checks
-from gancourse.grading import isolation, notebooks, worker
-from gancourse.grading.sandbox import Sandbox
+from gancourse.grading import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Kinds that run until a limit stops them, or that take much space: this many of each.
 COSTLY = {"endless": 12, "memory": 8, "forks": 6, "prints": 8, "colliding": 1, "huge outputs": 3, "outputs": 10}
+COSTLY |= {"forged time": 2, "long to read": 1, "styles": len(made.STYLES), "stalls": len(made.STALLS)}
 CHEAP_EACH = 16
+FORMULA = re.compile(r"(?:^|[;|\t])[\s\"]*[=+@\-＝＋－＠]")
 RIGHT_SHARE = 0.6
 
 
@@ -56,34 +59,23 @@ def write(folder: Path, kinds: list[str]) -> dict[str, made.Made]:
         if turns[kind] >= makers or kind in ("right", "wrong"):  # other bytes, the same maker
             submission = made.make(kind, turns[kind] + makers * number)
         turns[kind] += 1
-        (folder / f"s{number}_{1000 + number}_{5000 + number}_hw.ipynb").write_bytes(submission.data)
+        (folder / made.file_name(number, late=number % 7 == 0)).write_bytes(submission.data)
         everything[f"s{number}"] = made.Made(kind, b"", submission.d_loss, submission.others)
     return everything
 
 
-def grade(folder: Path, out: Path, options: argparse.Namespace) -> subprocess.Popen[str]:
+def grade(folder: Path, out: Path, options: argparse.Namespace, *more: str) -> subprocess.Popen[str]:
     """Start a grading."""
     words = ["-m", "gancourse", "exercises", "grade", str(folder), "--out", str(out), "--set", "game"]
     words += ["--wall", str(options.wall), "--memory", "512", "--jobs", str(options.jobs)]
-    words += ["--feedback", str(out.parent / "feedback")]
-    return subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    words += ["--feedback", str(out.parent / "feedback"), *more]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, *words], **pipes, text=True, cwd=ROOT)
 
 
 def lines(path: Path) -> int:
     """Return how many lines a file has; 0 if there is none."""
     return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def processes() -> set[int]:
-    """Return the grader's processes that run."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"gancourse.grading" in (process / "cmdline").read_bytes():
-                found.add(int(process.name))
-        except OSError:
-            pass
-    return found
 
 
 def compare(out: Path, expected: dict[str, made.Made]) -> list[str]:
@@ -93,40 +85,45 @@ def compare(out: Path, expected: dict[str, made.Made]) -> list[str]:
     faults += [f"{student}: a row too many" for student in sorted(set(rows) - set(expected))]
     solved = notebooks.read(made.SOLUTIONS.read_bytes())
     answers = {each.name: each.answer for each in checks.load_set("game").exercises if each.kind != "text"}
+    pages = {path.name for path in (out.parent / "feedback").iterdir()}
     for student, row in rows.items():
+        if row["ID"] != str(1000 + int(student[1:])):
+            faults.append(f"{student}: has the number {row['ID']}")
+        if f"{student}-{row['ID']}.md" not in pages:
+            faults.append(f"{student}: no page")
+        faults += [f"{student}: {title} is a formula" for title, text in row.items() if FORMULA.search(text or "")]
         for name, answer in answers.items():
             others = expected[student].others and isinstance(notebooks.find(solved, answer), notebooks.Answer)
+            others = others and name not in made.EXCEPT.get(expected[student].kind, ())
             deserved = expected[student].d_loss if name == "game.d_loss" else others
             if (row[name] != "0") != deserved:
                 faults.append(f"{student} ({expected[student].kind}): {name} has {row[name]}, deserved: {deserved}")
     return faults
 
 
-def throughput(number: int = 60) -> str:
-    """Grade right answers of one function exercise in this process, and say what that takes."""
-    uid = isolation.free_users(1)[0] if os.geteuid() == 0 else None
-    with Sandbox(uid) as sandbox:
-        grader = worker.Grader(["game"], 1, sandbox)
-        exercise = next(e for e in grader.exercises if e.name == "game.d_loss")
-        read = [notebooks.read(made.make("right", each).data) for each in range(number)]
-        grader.grade(exercise, read[0])
-        start, cpu = time.monotonic(), _cpu()
-        assert all(grader.grade(exercise, each)["ok"] for each in read)
-        seconds, cpu = time.monotonic() - start, _cpu() - cpu
-    return (
-        f"{number} function exercises: {number / cpu:.0f} a second of one core's time "
-        f"({1000 * cpu / number:.0f} ms each); "
-        f"{number / seconds:.0f} a second by the clock, at a load of {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    )
-
-
-def _cpu() -> float:
-    """Return the processor time of this process and of the clean parents with all their children, in seconds."""
-    ticks = 0
-    for process in processes():
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
+def by_hand(out: Path, folder: Path, options: argparse.Namespace) -> list[str]:
+    """Give points by hand as a person does, ask for Canvas's form, and return what is wrong with it."""
+    lines = list(csv.reader(out.open(encoding="utf-8", newline="")))
+    (place,) = (place for place, title in enumerate(lines[0]) if title.endswith(" (by hand)"))
+    points = {line[1]: int(line[lines[0].index("Points")]) for line in lines[1:]}
+    given = {}
+    for line in lines[1:]:
+        if line[place] in ("written", "too short"):
+            given[line[1]] = len(given) % 4
+            line[place] = str(given[line[1]])
+    with out.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(lines)  # as a spreadsheet of another country saves it
+    running = grade(folder, out, options, "--format", "canvas")
+    said, complaints = running.communicate()
+    if running.returncode != 0:
+        return [f"with points by hand: exit status {running.returncode}: {complaints}"]
+    table = {line[1]: line[-1] for line in csv.reader(out.open(encoding="utf-8")) if line[1].isdigit()}
+    print(f"{len(given)} texts got points by hand")
+    return [
+        f"{number}: {table.get(number)} points for Canvas, deserved: {earned + given.get(number, 0)}"
+        for number, earned in points.items()
+        if table.get(number) != str(earned + given.get(number, 0))
+    ]
 
 
 def main() -> int:
@@ -164,7 +161,9 @@ def main() -> int:
         if processes() - before:
             faults.append("processes live on after the grader's end")
     running = grade(top / "in", out, options)
-    said, _ = running.communicate()
+    said, complaints = running.communicate()
+    if complaints:
+        faults.append(f"the terminal got {complaints[:500]!r}")
     print("\n".join(line for line in said.splitlines() if "graded" not in line or "already" in line))
     if running.returncode != 0:
         faults.append(f"exit status {running.returncode}")
@@ -172,6 +171,7 @@ def main() -> int:
     digests = [json.loads(line)["digest"] for line in journal.read_text().splitlines()[1:]]
     if len(digests) != len(set(digests)):
         faults.append("a submission was graded twice")
+    faults += by_hand(out, top / "in", options)
     for fault in faults:
         print(fault)
     print(

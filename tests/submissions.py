@@ -174,6 +174,169 @@ COLLIDING = (
 )
 
 
+_LOSS = "return F.softplus(-a).mean() + F.softplus(b).mean()"
+
+#: Right answers that are definitions, imports and assignments, in cells: `check` accepts each of them.
+STYLES: dict[str, tuple[str, ...]] = {
+    "registry": (
+        "TERMS = {}\ndef term(name):\n    def add(f):\n        TERMS[name] = f\n        return f\n    return add",
+        "@term('real')\ndef _(a): return F.softplus(-a).mean()\n@term('fake')\ndef _(b): return F.softplus(b).mean()",
+        "def d_loss(a, b): return TERMS['real'](a) + TERMS['fake'](b)",
+    ),
+    "registry object": (
+        "class Registry(dict):\n    def __call__(self, f):\n        self[f.__name__] = f\n        return f",
+        "terms = Registry()",
+        "@terms\ndef real(a): return F.softplus(-a).mean()\n@terms\ndef fake(b): return F.softplus(b).mean()",
+        "def d_loss(a, b): return terms['real'](a) + terms['fake'](b)",
+    ),
+    "single dispatch": (
+        "from functools import singledispatch\n@singledispatch\ndef part(x, sign): raise TypeError(type(x))",
+        "@part.register\ndef _(x: torch.Tensor, sign): return F.softplus(sign * x).mean()",
+        "def d_loss(a, b): return part(a, -1) + part(b, 1)",
+    ),
+    "type checking": (
+        "from __future__ import annotations\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from nowhere import Logits, Loss",
+        f"def d_loss(a: Logits, b: Logits) -> Loss: {_LOSS}",
+    ),
+    "TorchScript": (
+        "@torch.jit.script\ndef half(x: torch.Tensor) -> torch.Tensor:\n    return F.softplus(x).mean()",
+        "@torch.jit.script\ndef d_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:\n"
+        "    # from another cell\n    return half(-a) + half(b)",
+    ),
+    "compiled": (f"@torch.compile\ndef d_loss(a, b):\n    {_LOSS}",),
+    "match": (
+        f"match torch.__name__:\n    case 'torch':\n        def d_loss(a, b): {_LOSS}\n"
+        "    case _:\n        d_loss = None",
+    ),
+    "walrus": ("(d_loss := lambda a, b: F.softplus(-a).mean() + F.softplus(b).mean())",),
+    "class decorator": (
+        "def callable_(cls):\n    cls.__call__ = lambda self, a, b: self.one(-a) + self.one(b)\n    return cls",
+        "@callable_\nclass Loss:\n    def one(self, x): return F.softplus(x).mean()",
+        "d_loss = Loss()",
+    ),
+    "dataclass": (
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Loss:\n    sign: float = 1.0\n"
+        "    def __call__(self, a, b): return F.softplus(-self.sign * a).mean() + F.softplus(self.sign * b).mean()",
+        "d_loss = Loss()",
+    ),
+    "partial and cache": (
+        "import functools\n@functools.cache\ndef sign(name): return {'real': -1, 'fake': 1}[name]",
+        "def term(name, x): return F.softplus(sign(name) * x).mean()\nreal = functools.partial(term, 'real')",
+        "def d_loss(a, b): return real(a) + term('fake', b)",
+    ),
+    "operators": (
+        "class Term:\n    def __init__(self, x): self.x = x\n"
+        "    def __add__(self, other): return Term(self.x + other.x)\n"
+        "    def __neg__(self): return Term(-self.x)\n    def plus(self): return Term(F.softplus(self.x).mean())",
+        "def d_loss(a, b): return ((-Term(a)).plus() + Term(b).plus()).x",
+    ),
+    "table": (
+        "SIGNS = {name: sign for name, sign in zip(('real', 'fake'), (-1, 1)) if sign}",
+        "def d_loss(a, b): return sum(F.softplus(SIGNS[n] * x).mean() for n, x in (('real', a), ('fake', b)))",
+    ),
+    "conditional": (
+        "if torch.cuda.is_available():\n    device = 'cuda'\n    print('a GPU!')\nelse:\n    device = 'cpu'",
+        "k = 1\nif device == 'tpu':\n    k = 0",
+        f"if __name__ == '__main__':\n    def d_loss(a, b): {_LOSS} * k",
+    ),
+    "import that may fail": (
+        "try:\n    from nowhere import plus\nexcept ImportError:\n    print('without it')\n    plus = None",
+        f"try:\n    d_loss\nexcept NameError:\n    def d_loss(a, b): {_LOSS} if plus is None else plus(a, b)",
+    ),
+    "star import": (
+        "__all__ = ['d_loss']\nfrom torch.nn.functional import *",
+        "def d_loss(a, b): return softplus(-a).mean() + softplus(b).mean()",
+    ),
+    "nested": (
+        "def make():\n    calls = 0\n    def loss(a, b):\n        nonlocal calls\n        calls += 1\n        "
+        f"{_LOSS}\n    return loss",
+        "d_loss = make()",
+    ),
+    "aliases": (
+        "from typing import Callable\nLogits = torch.Tensor\nLoss = Callable[[Logits, Logits], Logits]",
+        f"def plain(a: Logits, b: Logits) -> Logits: {_LOSS}\nd_loss: Loss = plain",
+    ),
+    "unpacked": (
+        "plus, (minus, *rest) = F.softplus, (lambda x: -x, 0.5)\nscale = 0.5\nscale += rest[0]",
+        "def d_loss(a, b): return scale * (plus(minus(a)).mean() + plus(b).mean())",
+    ),
+    "loops that define": (
+        "terms = {}\nfor name, sign in (('real', -1), ('fake', 1)):\n    def term(x, sign=sign):\n"
+        "        return F.softplus(sign * x).mean()\n    terms[name] = term\n    print(name)",
+        "def d_loss(a, b): return terms['real'](a) + terms['fake'](b)",
+    ),
+    "filled": (
+        "terms, signs = {}, []\nterms.update(plus=F.softplus)\nsigns.append(-1)\nsigns.extend([1])",
+        "def d_loss(a, b): return sum(terms['plus'](s * x).mean() for s, x in zip(signs, (a, b)))",
+    ),
+    "with": (
+        "with torch.no_grad():\n    signs = torch.tensor([-1.0, 1.0])\n    print(signs)",
+        "def d_loss(a, b): return F.softplus(signs[0] * a).mean() + F.softplus(signs[1] * b).mean()",
+    ),
+    "subclasses": (
+        "class Term:\n    known = {}\n    def __init_subclass__(cls, name): Term.known[name] = cls",
+        "class Real(Term, name='real'):\n    sign = -1\nclass Fake(Term, name='fake'):\n    sign = 1",
+        "def d_loss(a, b):\n    both = (('real', a), ('fake', b))\n"
+        "    return sum(F.softplus(Term.known[n].sign * x).mean() for n, x in both)",
+    ),
+    "indented": (f"  def d_loss(a, b):\n      {_LOSS}",),
+    "questions": (
+        "!pip list\nsign = -1  # is it?\nF.softplus?",
+        "def d_loss(a, b): return F.softplus(sign * a).mean() + F.softplus(b).mean()",
+    ),
+}
+
+#: Cells that a reader may be slow at. A right answer beside them is right.
+STALLS: dict[str, Callable[[int], str]] = {
+    "blanks": lambda n: "x =" + " " * n + "x y",
+    "empty lines": lambda n: "x y\n" + "\n" * n,
+    "amended": lambda n: "c = {}\n" + "c[i] = c\n" * (n // 9),
+    "question marks": lambda n: "x y\n" + "? " * (n // 2),
+    "equals": lambda n: "x y\n" + "a " * (n // 2) + "= b",
+    "statements": lambda n: "a=1;" * (n // 4),
+    "brackets": lambda n: "x = " + "(" * n,
+    "signs": lambda n: "x = " + "-" * n + "1",
+    "lambdas": lambda n: "x = " + "lambda: " * (n // 8) + "1",
+    "f-strings": lambda n: "x = " + "f'{" * (n // 3),
+    "decorators": lambda n: "def d(f): return f\n" + "@d\n" * (n // 3) + "def f(): pass",
+    "registered": lambda n: "def part(): pass\n" + "@part.register\ndef _(x: int): return part(x)\n" * (n // 48),
+    "attributes": lambda n: "x = a" + ".a" * (n // 2),
+    "calls": lambda n: "x = a" + ".append(1)" * (n // 10),
+    "names": lambda n: "x = [" + ",".join(f"n{i}" for i in range(n // 6)) + "]",
+    "rebound": lambda n: "".join(f"def h(): return h{i}\nh{i} = h()\n" for i in range(n // 32)),
+    "helpers": lambda n: "".join(f"def h{i}(): return h{i + 1}()\n" for i in range(n // 28)),
+    "conditions": lambda n: "if c: c = c\n" * (n // 12),
+    "else ifs": lambda n: "if 1: pass\n" + "elif 1: c = 1\n" * (n // 14),
+    "functions inside": lambda n: "def f():\n" + "".join(f" x{i} = lambda: x{i}\n" for i in range(n // 20)),
+    "imports": lambda n: "from math import *\n" * (n // 19),
+    "long text": lambda n: "x = '" + "é" * n + "'",
+    "long name": lambda n: "x" * n + " = 1",
+    "escapes": lambda n: "x = '" + "\\d" * (n // 2) + "'",
+    "letters beyond ASCII": lambda n: "x y\n" + "𝒳" * n,
+    "magics": lambda n: "x y\n" + "%x = y \\\n" * (n // 9),
+    "cut out": lambda n: "if 1: " + "print(1);" * (n // 9) + " x = 1",
+}
+
+#: Memory that is in no process, a key for the next one, a way to the machine outside.
+BESIDE_THE_LIMITS = (
+    "def d_loss(a, b):\n    import ctypes\n    libc = ctypes.CDLL(None)\n"
+    "    if libc.shmget(0, ctypes.c_size_t(2**31), 0o600) < 0: raise OSError('no segment')\n    " + _LOSS,
+    "def d_loss(a, b):\n    import os\n    files = [os.memfd_create('x') for _ in range(9)]\n"
+    "    for file in files: os.write(file, b'x' * 10**6)\n    " + _LOSS,
+    "def d_loss(a, b):\n    import ctypes, platform\n    libc = ctypes.CDLL(None)\n"
+    "    add = 248 if platform.machine() == 'x86_64' else 217\n    for place in (-3, -4, -5):\n"
+    "        if libc.syscall(add, b'user', b'answer', b'x', 1, place) < 0: raise OSError('no keys')\n    " + _LOSS,
+    "def d_loss(a, b):\n    import socket\n    socket.socket(socket.AF_VSOCK)\n    " + _LOSS,
+)
+
+#: More time than the exercise allows, by an answer that says it took none.
+FORGED_TIME = (
+    "def d_loss(a, b):\n    import time\n    clock, start = time.process_time, time.process_time()\n"
+    "    time.process_time = lambda: 0.0\n    while clock() - start < 9: pass\n    " + _LOSS,
+)
+
+
 @dataclass(frozen=True)
 class Made:
     """A submission: its bytes, and whether `d_loss` and the other answers deserve their points."""
@@ -271,6 +434,22 @@ def _old_format(number: int) -> bytes:
     return json.dumps({"worksheets": [{"cells": cells}], "nbformat": 3}).encode()
 
 
+def _other_notebook(path: str) -> Callable[[int], bytes]:
+    """Return what makes hand-ins of a notebook of the course, as it is."""
+
+    def make(number: int) -> bytes:
+        cells = json.loads((ROOT / "notebooks" / path).read_text(encoding="utf-8"))["cells"]
+        cells = [cell | {"source": MARKER.sub("", "".join(cell["source"]))} for cell in cells]
+        return _dump([*cells, code(f"# {number}")]).encode()
+
+    return make
+
+
+def _many_keys(number: int) -> bytes:
+    """Return JSON that takes a reader more than its time."""
+    return ('{"cells": [], ' + ",".join(f'"{number}-{i}": 1' for i in range(9 * 10**6)) + "}").encode()
+
+
 Maker = Callable[[int], bytes]
 
 
@@ -281,6 +460,11 @@ def _answers(sources: tuple[str, ...]) -> list[Maker]:
 def _junk(number: int) -> bytes:
     return bytes((number * 7919 + i * i * 31) % 256 for i in range(5000))
 
+
+#: PyTorch warns of it where it is judged, and says so on a terminal if nobody prevents it.
+WARNS = "def g_gradient(z, logits, hints, loss):\n    return z.sum(), z.sum()"
+#: Kind → exercises of the others that do not deserve their points.
+EXCEPT = {"warns": {"game.g_gradient"}}
 
 #: Kind → (makers, whether d_loss deserves its points, whether the other answers do).
 KINDS: dict[str, tuple[list[Maker], bool, bool]] = {
@@ -298,6 +482,11 @@ KINDS: dict[str, tuple[list[Maker], bool, bool]] = {
     "prints": (_answers(PRINTS), False, True),
     "forged": (_answers(FORGED), False, True),
     "colliding": (_answers(COLLIDING), False, True),
+    "beside the limits": (_answers(BESIDE_THE_LIMITS), False, True),
+    "forged time": (_answers(FORGED_TIME), False, True),
+    "styles": ([lambda n, s=s: with_answer(n, *s) for s in STYLES.values()], True, True),  # type: ignore[misc]
+    "stalls": ([lambda n, s=s: with_answer(n, s(10**5), RIGHT[0]) for s in STALLS.values()], True, True),  # type: ignore[misc]
+    "long to read": ([_many_keys], False, False),
     "helper elsewhere": ([_helper_elsewhere], True, True),
     "training cells": ([_training], True, True),
     "stripped metadata": ([_stripped], True, True),
@@ -317,6 +506,12 @@ KINDS: dict[str, tuple[list[Maker], bool, bool]] = {
     "cut": ([lambda n: with_answer(n, RIGHT[0])[: -5 - n % 50]], False, False),
     "other json": ([lambda n: json.dumps([n]).encode(), lambda n: json.dumps({"n": n}).encode()], False, False),
     "nested": ([lambda n: b"[" * (10**6 + n), lambda n: b'{"cells":' * (10**5 + n)], False, False),
+    "no bytes": ([lambda n: b""], False, False),
+    "short text": ([lambda n: with_answer(n, RIGHT[0], 'saturation = "No idea."')], True, True),
+    "long text": ([lambda n: with_answer(n, RIGHT[0], f"saturation = {'=SUM(A1) <b>;=1</b> | ' * 999!r}")], True, True),
+    "blank": ([_other_notebook("exercises/01_two_players.ipynb")], False, False),
+    "wrong set": ([_other_notebook("solutions/06_cgan.ipynb")], False, False),
+    "warns": ([lambda n: with_answer(n, RIGHT[0], WARNS)], True, True),
     "odd cells": ([lambda n: _dump([n, None, [], {"cell_type": "code", "source": {"a": 1}}]).encode()], False, False),
 }
 
@@ -325,3 +520,32 @@ def make(kind: str, number: int) -> Made:
     """Return submission `number` of a kind; kinds with several makers take turns."""
     makers, d_loss, others = KINDS[kind]
     return Made(kind, makers[number % len(makers)](number), d_loss, others)
+
+
+# Names -----------------------------------------------------------------------------------------------
+
+#: What students call their files; Canvas puts its own part in front of them.
+FILE_NAMES = (
+    "hw.ipynb",
+    "01_two_players.ipynb",
+    "x_222_assignsubmission_file_.ipynb",
+    "bobsmith_222_9002_hw.ipynb",
+    "Bob Smith_222_assignsubmission_file_game.ipynb",
+    "LATE_222_9002_hw.ipynb",
+    f"{'9' * 180}.ipynb",
+    f"{'long name ' * 18}.ipynb",
+    "=cmd|' C calc'!A0.ipynb",
+    "a;=cmd().ipynb",
+    "＝HYPERLINK(x).ipynb",
+    "-2+3.ipynb",
+    "<img src=x>.ipynb",
+    "résumé 李雷 ﷽.IPYNB",
+    "hw\u202e\x01.ipynb",
+    "%s%n{0}$(id)`id`.ipynb",
+)
+
+
+def file_name(number: int, late: bool = False) -> str:
+    """Return the name under which Canvas hands out the file of student `number`."""
+    own = FILE_NAMES[number % len(FILE_NAMES)]
+    return f"s{number}{'_LATE' * late}_{1000 + number}_{5000 + number}_{own}"

@@ -6,7 +6,6 @@ import io
 import subprocess
 import sys
 import tarfile
-import time
 from dataclasses import replace
 
 import pytest
@@ -194,11 +193,9 @@ def test_a_hanging_download_is_stopped_and_tried_once(monkeypatch):
     calls, download = counted(lambda data, folder, seconds: idx._run(hang, seconds, "the download"))
     monkeypatch.setattr(idx, "_torchvision", download)
     monkeypatch.setattr(idx, "DOWNLOAD_SECONDS", 0.5)
-    begin = time.monotonic()
     first, second = digits.load("train", quiet=True), digits.load("test", quiet=True)
-    assert time.monotonic() - begin < 5
     assert first.source == second.source == "mini"
-    assert "did not finish" in first.notice
+    assert "did not finish" in first.notice  # it was stopped: by itself it would have finished
     assert len(calls) == 1
 
 

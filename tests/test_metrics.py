@@ -608,6 +608,34 @@ def test_one_outlier_ruins_precision_and_not_density():
     assert metrics.density_coverage(spoiled, fake)[0] < 0.3
 
 
+def test_five_outliers_ruin_density_and_not_coverage():
+    real, fake = normal(300, 2), 0.2 * normal(300, 2, seed=1) + torch.tensor([12.0, 0.0])
+    found = []
+    for many in (1, 5):  # far apart, beyond the fakes: each ball reaches back to the data
+        places = [[20.0, 8.0 * y] for y in range(many)]
+        spoiled = torch.cat([real, torch.tensor(places, dtype=torch.float64)])
+        found.append(metrics.density_coverage(spoiled, fake, k=5))
+    assert found == [pytest.approx((0.2, 1 / 301)), pytest.approx((1.0, 5 / 305))]
+
+
+def test_coverage_does_not_tell_blur_from_lost_modes():
+    ring = toy.ring(std=0.08)
+    real = ring.sample(1000, generator(0))
+    lost = toy.Mixture("arc", ring.centres[:5], ring.std).sample(1000, generator(1))
+    blurred = ring.sample(1000, generator(2)) + 0.25 * torch.randn(1000, 2, generator=generator(3))
+    (p1, r1), (p2, r2) = (metrics.precision_recall(real, fake) for fake in (lost, blurred))
+    (d1, c1), (d2, c2) = (metrics.density_coverage(real, fake) for fake in (lost, blurred))
+    assert min(p1 - p2, r2 - r1, d1 - d2) > 0.3 and abs(c1 - c2) < 0.1
+
+
+def test_the_unbiased_estimate_is_negative_more_often_than_not():
+    ring = toy.ring(std=0.08)
+    draws = generator(0)
+    found = torch.tensor([metrics.kid_full(ring.sample(100, draws), ring.sample(100, draws)) for _ in range(400)])
+    assert abs(found.mean()) < 3 * found.std() / 20
+    assert 0.55 < (found < 0).double().mean() < math.erf(0.5**0.5) + 0.05
+
+
 def test_density_and_coverage_of_equal_distributions():
     found = torch.tensor([metrics.density_coverage(normal(200, 3, s), normal(200, 3, s + 60)) for s in range(60)])
     assert found[:, 0].mean() == pytest.approx(1.0, abs=0.03)

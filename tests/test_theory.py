@@ -213,7 +213,46 @@ def test_the_joint_nonsaturating_value_has_no_maximum() -> None:  # (3.14), erra
         assert float(theory.value(p, q, D.sigmoid())) <= 0
 
 
-def test_matched_moments_content_a_quadratic_discriminator() -> None:  # (3.17)
+def test_lost_parentheses_are_another_game() -> None:  # (3.15), errata M-02
+    for seed in range(10):
+        p, q = random_laws(seed)
+        best = torch.where(q > 0, (p / q).clamp(max=1), 1.0)
+        reached = float((torch.xlogy(p, best) - q * best).sum())
+        assert reached >= -1 - 1e-12  # -1 is the value of a perfect generator, whose D says 1 to everything
+        for other in torch.rand(200, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)):
+            assert float((torch.xlogy(p, other) - q * other).sum()) <= reached + 1e-12
+    assert float((torch.xlogy(p, torch.ones(6)) - p).sum()) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_game_has_a_saddle_point_and_its_two_orders_one_value(seed: int) -> None:  # (3.21), (1.14), (1.15)
+    p, q = random_laws(seed)
+    half = torch.full((6,), 0.5, dtype=torch.float64)
+    D = torch.rand(6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    assert float(theory.value(p, p, D)) <= -LOG_4 + 1e-12
+    assert float(theory.value(p, p, half)) == pytest.approx(-LOG_4) == float(theory.value(p, q, half))
+    answered = min(float(theory.value(p, corner, D)) for corner in torch.eye(6, dtype=torch.float64))
+    assert answered == pytest.approx(float((p * D.log()).sum() + (1 - D.max()).log())) and answered <= -LOG_4
+
+
+@pytest.mark.parametrize(("beside", "holds"), [(0.0, True), (0.2, True), (0.5, True), (0.51, False), (0.9, False)])
+def test_beside_the_data_the_saddle_leaves_d_at_most_one_half(beside: float, holds: bool) -> None:  # chapter 3
+    p, D = [0.5, 0.5, 0.0], [0.5, 0.5, beside]
+    worst = min(float(theory.value(p, corner, D)) for corner in torch.eye(3, dtype=torch.float64))
+    assert (worst >= -LOG_4 - 1e-12) == holds
+
+
+def test_the_slope_of_the_criterion_is_flat_where_the_two_are_apart() -> None:  # the figure of separate Gaussians
+    for s in (1.0, 4.0, 8.0):
+        fakes = Gaussian(s, 1.0)
+        D = theory.optimal_discriminator(*_pair(N01, fakes))
+        mean = float(GRID.integrate(fakes.density(GRID.x) * D))
+        slope = float(theory.generator_gradient(N01, lambda t: Gaussian(t, 1.0), s, "minimax", grid=GRID))
+        assert slope == pytest.approx(s * mean, abs=1e-8)  # the logit of D* has the slope -s everywhere
+    assert slope < 1e-3
+
+
+def test_matched_moments_content_a_quadratic_discriminator() -> None:  # (3.18)
     data = Mixture((0.5, 0.5), (-1.5, 1.5), (0.6, 0.6))
     matched = Gaussian(0.0, math.sqrt(1.5**2 + 0.6**2))
     for seed in range(20):
@@ -227,7 +266,7 @@ def test_a_hard_decision_is_worth_minus_infinity() -> None:
     assert float(theory.value([0.5, 0.5], [0.5, 0.5], [0.0, 1.0])) == -math.inf
 
 
-def test_slope_of_the_criterion_is_what_the_generator_sees() -> None:  # (3.15), (3.16)
+def test_slope_of_the_criterion_is_what_the_generator_sees() -> None:  # (3.16), (3.17)
     p, q = (law + 0.01 for law in random_laws(4))
     p, q = p / p.sum(), q / q.sum()
     moving = q.clone().requires_grad_()
@@ -377,7 +416,7 @@ def test_six_steps_by_hand() -> None:
 
 
 @pytest.mark.parametrize("eta", [0.05, 0.5, 1.5])
-def test_rotation(eta: float) -> None:  # (3.18), (3.19)
+def test_rotation(eta: float) -> None:  # (3.19), (3.20)
     together = theory.alternating(flipped, (1.0, -0.5), eta, 40)
     radius = together.square().sum(dim=1)
     torch.testing.assert_close(radius[1:] / radius[:-1], torch.full((40,), 1 + eta**2, dtype=torch.float64))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gancourse.checks.sets import INDEX
 from gancourse.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def checkout() -> Path:
 
 
 def sources(root: Path, only: str | None = None) -> list[Path]:
-    """Return the source notebooks, in order; with `only` the one of this chapter (``02`` or ``02_first_gan``).
+    """Return the source notebooks, in order; with `only` one: ``02``, ``02_first_gan``, or its set, ``first_gan``.
 
     Raises:
         UserError: there is no such source.
@@ -58,7 +59,8 @@ def sources(root: Path, only: str | None = None) -> list[Path]:
     paths = sorted((root / "notebooks" / "solutions").glob("*.ipynb"))
     if only is None:
         return paths
-    found = [path for path in paths if only in (path.stem, path.stem[:2], path.stem[:2].lstrip("0"))]
+    wanted = INDEX[only][0] if only in INDEX else only
+    found = [path for path in paths if wanted in (path.stem, path.stem[:2], path.stem[:2].lstrip("0"))]
     if not found:
         raise unknown("exercise notebook", only, [path.stem for path in paths])
     return found

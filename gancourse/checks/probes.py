@@ -390,24 +390,20 @@ def value(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
 
 
 def module(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """The answer builds a module from all arguments but `inputs`, which the module is then applied to.
-
-    Gives ``{"output": tensor, "parameters": their number, "shapes": their shapes}``.
-    """
+    """The answer builds a module from all arguments but `inputs`; gives its ``output``, ``parameters``, ``shapes``."""
     options = {name: argument for name, argument in kwargs.items() if name != "inputs"}
     built = answer(*args, **options)
     if not isinstance(built, nn.Module):
         return built
     shapes = [list(p.shape) for p in built.parameters()]
-    count = sum(math.prod(shape) for shape in shapes)
+    count = sum(map(math.prod, shapes))
     return {"output": built(kwargs["inputs"]), "parameters": count, "shapes": shapes}
 
 
 def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The answer is a function of modules; its result is looked at, and what it leaves behind.
 
-    Gives ``output``, whether that carries a ``graph``, the modules' modes (``training``) and ``buffers``, and whether
-    the global random generator is ``untouched``.
+    Gives ``output``, its ``graph``, the modules' ``training`` and ``buffers``, torch's generator ``untouched``.
     """
     before = torch.get_rng_state()
     output = answer(*args, **kwargs)
@@ -448,11 +444,15 @@ PROBES: dict[str, Callable[[Any, list[Any], dict[str, Any]], Any]] = {
 }
 
 
+#: Under which key of what a probe gives the answer's own result stands.
+RETURNED = {"module": "output", "aftermath": "output", "train": "log"}
+
+
 def run(answer: Any, cases: Sequence[Case], probe: str = "call") -> list[Result]:
     """Exercise an answer on each case, and stop after the first call that does not come back.
 
-    Never raises for anything that the answer does, except `KeyboardInterrupt`. Arguments are built afresh for each
-    case. The random generators are seeded by the case and put back at the end.
+    Never raises for anything that the answer does, but `KeyboardInterrupt`. Arguments are built afresh for each case,
+    the random generators seeded by it, and put back at the end.
     """
     results: list[Result] = []
     if probe not in ("value", "text") and not callable(answer):
@@ -473,15 +473,16 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
         return Result(error="signature", message=message)
     given = list(enumerate(args)) + list(kwargs.items())
     guarded = [(key, argument) for key, argument in given if key not in case.changes]
-    before = [_state(argument) for _, argument in guarded]
+    before = [_guarded(argument) for _, argument in guarded]
     result, printed = Result(), _Head(200)
-    torch.manual_seed(case.seed)
+    torch.default_generator.manual_seed(case.seed)  # torch.manual_seed takes ten times longer: it sees to CUDA too
     random.seed(case.seed)
-    start = time.process_time()
+    start, came_back = time.process_time(), False
     try:
         with contextlib.redirect_stdout(printed):
             output = probe(answer, args, kwargs)
         result.seconds = time.process_time() - start
+        came_back = True
         result.value = encode(output)
         if case.grads:
             _take_gradients(result, output, leaves)
@@ -490,9 +491,9 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
         raise
     except BaseException as error:  # SystemExit too: whatever an answer raises is told, never passed on
         result = Result(seconds=time.process_time() - start)
-        result.error, result.message = _explain(error)
+        result.error, result.message = _explain(error, came_back)
     result.printed = printed.getvalue()
-    changed = [key for (key, argument), old in zip(guarded, before, strict=True) if _state(argument) != old]
+    changed = [key for (key, argument), old in zip(guarded, before, strict=True) if _guarded(argument) != old]
     result.mutated = [_argument_name(answer, key) for key in changed]
     if result.mutated and result.message and "inplace operation" in result.message:  # what autograd says of it
         result.error, result.message = "mutates", mutation(result.mutated[0])
@@ -536,6 +537,12 @@ def _state(argument: Any) -> Any:
     return encode(argument)
 
 
+def _guarded(argument: Any) -> Any:
+    """Return what an answer must leave as it is: the state, and for a module also which parameters take gradients."""
+    wanted = [parameter.requires_grad for parameter in argument.parameters()] if isinstance(argument, nn.Module) else []
+    return _state(argument), wanted
+
+
 def _take_gradients(result: Result, output: Any, leaves: dict[str, list[Tensor]]) -> None:
     """Fill in the gradients of sum(output · cotangent); the cotangent is cos 1, cos 2, …, or 1 for a scalar."""
     parts = []
@@ -569,8 +576,8 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 # Faults in words -------------------------------------------------------------------------------------
 
 
-def _explain(error: BaseException) -> tuple[str, str]:
-    """Return the word of a fault and a sentence about it."""
+def _explain(error: BaseException, came_back: bool) -> tuple[str, str]:
+    """Return the word of a fault and a sentence about it; it may come after the answer `came_back`."""
     try:
         text = " ".join(str(error).split())[:300]
     except Exception:
@@ -583,9 +590,14 @@ def _explain(error: BaseException) -> tuple[str, str]:
     kind = type(error).__name__
     if isinstance(error, RuntimeError) and "same device" in text:
         return "device", f"tensors on different devices meet. The inputs are on the CPU; stay there ({text})"
-    if isinstance(error, RuntimeError) and "second time" in text:
-        return "no-grad", "its result has been differentiated already; return it, and leave backward() to the caller"
     place = _place(error)
+    if isinstance(error, RuntimeError) and "second time" in text:
+        if came_back:
+            return (
+                "no-grad",
+                "its result has been differentiated already; return it, and leave backward() to the caller",
+            )
+        return "raises", f"it goes backward twice through one graph, and the first backward() has used it up{place}"
     return "raises", f"it stops with {kind}{': ' if text else ''}{text}{place}"
 
 

@@ -1,37 +1,41 @@
 """The test of the checks themselves: right answers pass, and each typical wrong one gets the hint meant for it.
 
 The reference of an exercise is taken from the solutions notebook, so that what students get to see is tested too. The
-other answers are in ``tests/mutants``, which is not part of the wheel.
+rows and knobs of an exercise's declaration are tried (see `forms`), and the answers in ``tests/mutants``, which is not
+part of the wheel. Odd answers, such as NaN everywhere, must get a generic hint.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import io
+import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from gancourse import checks
-from gancourse.checks import build, core
+from gancourse.checks import build, core, sets
 from gancourse.checks.sets import INDEX
-from gancourse.errors import UserError, unknown
+from gancourse.errors import UserError
 
 SEEDS = 20
 SEEDS_TRAINING = 3
 SEEDS_QUICK = 3
 WRONG_AT_LEAST = {"function": 6, "value": 3, "text": 1}
 RIGHT_AT_LEAST = {"function": 3, "value": 3, "text": 1}
-MILLISECONDS = 50.0
-"""Median processor time of one check of an exercise that does not train."""
-
-MILLISECONDS_TRAINING = 5_000.0
+OWN_WORDS_AT_LEAST = {"function": 3, "value": 0, "text": 0}
+"""So many of the mutants must be in ``tests/mutants``: written as a student would, and not by turning a knob."""
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Row:
     name: str
     right: int = 0
     wrong: int = 0
-    times: list[float] = field(default_factory=list)  # milliseconds of processor time
+    times: list[float] = field(default_factory=list)  # milliseconds of processor time; nothing is decided by them
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -87,15 +91,22 @@ def references(root: Path, word: str) -> dict[str, Any]:
 
 def try_exercise(exercise: core.Exercise, reference: Any, tried: Any, seeds: Sequence[int]) -> Row:
     """Grade the reference, every right and every wrong answer of one exercise on each seed."""
+    own = list(tried.refused) if tried else []
+    examples = getattr(exercise.judge, "examples", ())
     right = [("the solutions notebook", reference), *(tried.accepted if tried else [])]
-    wrong = list(tried.refused) if tried else []
+    right += [(name, answer) for name, hint_id, answer in examples if hint_id is None]
+    wrong = own + [example for example in examples if example[1] is not None]
     row = Row(exercise.name, len(right), len(wrong))
+    exercise = replace(exercise, seconds=math.inf)  # a busy machine changes no verdict
     if len(right) - 1 < RIGHT_AT_LEAST[exercise.kind]:
         row.faults.append(
             f"{len(right) - 1} right answers besides the reference; {RIGHT_AT_LEAST[exercise.kind]} needed"
         )
     if len(wrong) < WRONG_AT_LEAST[exercise.kind]:
         row.faults.append(f"{len(wrong)} mutants; {WRONG_AT_LEAST[exercise.kind]} needed")
+    if len(own) < OWN_WORDS_AT_LEAST[exercise.kind]:
+        row.faults.append(f"{len(own)} mutants in tests/mutants; {OWN_WORDS_AT_LEAST[exercise.kind]} needed")
+    row.faults += odd_faults(exercise, reference, seeds[0])
     for seed in seeds:
         for name, answer in right:
             judged = _timed(exercise, answer, seed, row)
@@ -109,10 +120,71 @@ def try_exercise(exercise: core.Exercise, reference: Any, tried: Any, seeds: Seq
                 row.faults.append(
                     f"mutant {name}, seed {seed}: got {judged.hint_id} ({judged.hint}), should get {hint_id}"
                 )
-    allowed = MILLISECONDS_TRAINING if exercise.trains else MILLISECONDS
-    if row.median > allowed:
-        row.faults.append(f"{row.median:.0f} ms per check; {allowed:.0f} allowed")
     return row
+
+
+def odd_faults(exercise: core.Exercise, reference: Any, seed: int) -> list[str]:
+    """Return what is wrong with the hints of odd answers: each must be generic, or name just this answer."""
+    faults = []
+    for name, answer in odd_answers(exercise, reference):
+        judged = core.grade(exercise, answer, seed)[1]
+        named = getattr(exercise.judge, "misconceptions", {}).get(judged.hint_id, (None,))[0]
+        if exercise.kind == "value" and named is not None and getattr(named, "whole", True):
+            continue  # a number that is itself a misconception, as 0 may be
+        if judged.ok or judged.hint_id not in core.GENERIC:
+            faults.append(f"odd answer {name}, seed {seed}: got {judged.hint_id} ({judged.hint}), should be generic")
+    return faults
+
+
+def odd_answers(exercise: core.Exercise, reference: Any) -> Iterator[tuple[str, Any]]:
+    """Yield answers that hold no misconception: the same everywhere, of another form, or none at all."""
+    if exercise.kind == "text":
+        return
+
+    def like(change: Callable[[Any], Any]) -> Any:
+        return change(reference) if exercise.kind == "value" else lambda *args, **kw: change(reference(*args, **kw))
+
+    def raises(*args: Any, **kw: Any) -> None:
+        raise ValueError
+
+    for number in (math.nan, math.inf, -math.inf, 0.0, 1.0, 0.37):
+        yield f"{number} everywhere", like(functools.partial(_filled, number))
+        yield f"the number {number}", number if exercise.kind == "value" else _always(number)
+    yield "of another shape", like(lambda given: given[None] if isinstance(given, Tensor) else [given])
+    yield (
+        "with one number more",
+        like(lambda given: [*given, 1.0] if isinstance(given, (list, tuple)) else [given, 1.0]),
+    )
+    yield "a text", like(lambda given: "a text")
+    yield "an object", like(lambda given: object())
+    if exercise.kind == "value":
+        yield "None", None
+    else:
+        yield "raising", raises
+        if not _gives_nothing(exercise, reference):
+            yield "None", _always(None)
+
+
+def _always(output: Any) -> Callable[..., Any]:
+    return lambda *args, **kw: output
+
+
+def _filled(number: float, given: Any) -> Any:
+    """Return an answer of the same form, filled with a number."""
+    if isinstance(given, Tensor):
+        return torch.full(given.shape, number)
+    if isinstance(given, (list, tuple)):
+        return [_filled(number, item) for item in given]
+    if isinstance(given, dict):
+        return {key: _filled(number, item) for key, item in given.items()}
+    return number
+
+
+def _gives_nothing(exercise: core.Exercise, reference: Any) -> bool:
+    """Return whether the right answer itself returns None, as one that changes an argument."""
+    (result,) = core.run(reference, exercise.cases(0)[:1], exercise.probe)
+    output = result.output
+    return output is None or isinstance(output, dict) and output.get("output", 0) is None
 
 
 def _timed(exercise: core.Exercise, answer: Any, seed: int, row: Row) -> core.Verdict:
@@ -144,10 +216,8 @@ def selftest(word: str | None = None, seeds: int = SEEDS, root: Path | None = No
     Raises:
         UserError: something is wrong; each fault is named with exercise, answer, seed and hint.
     """
-    import torch
-
-    if word is not None and word not in INDEX:
-        raise unknown("exercise set", word, INDEX)
+    if word is not None:
+        word = sets.word(word)
     root = root or build.checkout()
     torch.set_num_threads(1)
     words = [word] if word else list(INDEX)

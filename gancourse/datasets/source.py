@@ -12,6 +12,9 @@ from torch import Tensor
 from gancourse import datasets, images
 from gancourse.errors import UserError
 
+APART = 0x9E3779B9
+"""Between the seeds of x and y. On the CPU torch keeps 32 bits of a seed: 2**32 more would be the same seed again."""
+
 
 class Batch(NamedTuple):
     """One minibatch: samples `x`, their labels `c`, and `y`, samples of a second domain.
@@ -123,7 +126,7 @@ class Batches:
         where = source.x.device
         self.epochs = {"x": Epochs(len(source.x), batch_size, seed, where)}
         if apart is not None:
-            self.epochs["y"] = Epochs(len(apart), batch_size, seed + 2**32, where)
+            self.epochs["y"] = Epochs(len(apart), batch_size, (seed + APART) % 2**32, where)
 
     def __next__(self) -> Batch:
         source, index = self.source, next(self.epochs["x"])

@@ -2,8 +2,9 @@
 
 Two steps. A clean parent calls `enter` once: it takes whatever the system allows (a user namespace, no network, a
 private root with nothing but Python in it). Each child that it forks calls `Boundary.confine` before it runs anything:
-a process namespace, an empty folder, another user, no capabilities, then the limits. A process limit does not bind
-root, so the user is dropped first. `Boundary.in_force` names what was reached, and nothing else.
+a process namespace, an empty folder, another user, no capabilities, the limits, and a filter of system calls (`calls`).
+A process limit does not bind root, so the user is dropped first. `Boundary.in_force` names what was reached, and
+nothing else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from gancourse.grading import calls, hiding
 
 NEWNS, NEWUTS, NEWIPC = 0x00020000, 0x04000000, 0x08000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -99,7 +102,8 @@ class Boundary:
 
     Args:
         uid: the user that a child becomes, None to stay.
-        in_force: the names of what holds: ``user``, ``network``, ``processes``, ``files``, ``user namespace``.
+        in_force: the names of what holds: ``user``, ``user namespace``, ``network``, ``processes``, ``files``,
+            ``system calls``.
         proc: a descriptor of the outer /proc, None where there is none.
     """
 
@@ -141,8 +145,10 @@ class Boundary:
         """Give up all rights in this process, for good. Called by a child before it runs anything."""
         size = _virtual_size(self.proc)
         self._die_first()
+        calls.forget_keys()
         if self.private_root:
             unshare(NEWNS | NEWIPC)
+            _no_shared_memory(self.proc)
             owner = f"uid={self.uid},gid={self.uid}," if self.uid is not None else ""
             options = f"{owner}mode=0700,size={FOLDER_BYTES},nr_inodes=1000"
             mount("tmpfs", FOLDER, "tmpfs", MS_NOSUID | MS_NODEV, options)
@@ -156,6 +162,8 @@ class Boundary:
         _drop_capabilities()
         die_with_parent()
         _limit(limits, size, _own_processes(self.proc, self.uid, self.in_force))
+        if "system calls" in self.in_force:
+            calls.refuse()
         if os.geteuid() == 0:
             raise PermissionError("still root")
 
@@ -230,8 +238,11 @@ def enter(uid: int | None) -> Boundary:
         boundary.proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         boundary.proc = None
+    calls.forget_keys()
     if sys.platform == "linux":
         _enter_namespaces(boundary)
+    if calls.available():
+        boundary.in_force += ["system calls"] if "network" in boundary.in_force else ["network", "system calls"]
     if uid is not None:
         boundary.in_force.insert(0, "user")
     return boundary
@@ -327,7 +338,7 @@ def _enter_user_namespace(uid: int | None) -> None:
 def _enter_private_root() -> None:
     """Change to a root that holds the system's libraries, Python and its packages, all read-only, and an empty /tmp.
 
-    The checks of this package and the grader are not in it: what is needed of them is loaded.
+    The checks and the grader are not in it, of this copy of the course or another: what is needed of them is loaded.
     """
     root = tempfile.mkdtemp(prefix="root-")
     above = os.open(os.path.dirname(root), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -340,14 +351,11 @@ def _enter_private_root() -> None:
     for path in SYSTEM:
         if os.path.islink(path):
             os.symlink(os.readlink(path), root + path)
-        elif os.path.isdir(path):
-            _bind(path, root)
-    for path in (*SYSTEM_FILES, *_python_folders()):
+    for path in (*SYSTEM_FILES, *shown()):
         if os.path.exists(path):
             _bind(path, root)
-    package = Path(__file__).resolve().parents[1]
-    for hidden in (package / "checks", package / "grading"):
-        mount("tmpfs", f"{root}{hidden}", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "mode=0755,size=4k")
+    for path in hiding.copies(shown()):
+        _hide(root + path)
     mount("none", root, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     os.chdir(root)
     number = PIVOT_ROOT.get(os.uname().machine)
@@ -358,6 +366,22 @@ def _enter_private_root() -> None:
     os.chdir("/")
     os.rmdir(os.path.basename(root), dir_fd=above)
     os.close(above)
+
+
+def shown() -> list[str]:
+    """Return the folders of the outer root that answers see in theirs, under each of their names."""
+    return [path for path in SYSTEM if os.path.isdir(path) and not os.path.islink(path)] + _python_folders()
+
+
+def _hide(path: str) -> None:
+    """Put something empty in the place of a folder or a file. What cannot be hidden is found by a child, and told."""
+    try:
+        if os.path.isdir(path):
+            mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "mode=0755,size=4k")
+        else:
+            mount("/dev/null", path, None, MS_BIND)
+    except OSError:
+        pass
 
 
 def _python_folders() -> list[str]:
@@ -404,6 +428,16 @@ def _locked(path: str) -> int:
         os.ST_RELATIME: MS_RELATIME,
     }
     return sum(flag for bit, flag in pairs.items() if found & bit)
+
+
+def _no_shared_memory(proc: int | None) -> None:
+    """Allow no shared memory and no messages in this process's own namespace; the memory limit does not see them."""
+    for name in ("shmmax", "shmall", "msgmni"):
+        try:
+            with open(os.open(f"sys/kernel/{name}", os.O_WRONLY, dir_fd=proc), "w") as file:
+                file.write("0")
+        except (OSError, TypeError):  # the filter of system calls refuses them too
+            pass
 
 
 def _drop_capabilities() -> None:

@@ -6,22 +6,62 @@ that was handed in again unchanged is not graded again. The first line holds the
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from gancourse.errors import UserError
 
 VERSION = 1
+PACKAGE = Path(__file__).resolve().parents[1]
+JUDGES = ("checks/probes", "checks/core", "grading/worker", "grading/zygote")
+
+SAID = {
+    "sets": "other sets",
+    "course": "another version of the course",
+    "code": "other code of the checks",
+    "wall": "another --wall",
+    "memory": "another --memory",
+}
+
+
+def fingerprint(words: Sequence[str]) -> str:
+    """Return a hash of the code that verdicts on these sets come from: their checks, and all that those import."""
+    work = [*JUDGES, *(f"checks/sets/{word}" for word in words)]
+    found: dict[str, str] = {}
+    while work:
+        module = work.pop()
+        path = PACKAGE / f"{module}.py" if (PACKAGE / f"{module}.py").is_file() else PACKAGE / module / "__init__.py"
+        if module not in found and path.is_file():
+            code = path.read_bytes()
+            found[module] = hashlib.sha256(code).hexdigest()
+            work += _imported(code)
+    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
+
+
+def _imported(code: bytes) -> Iterator[str]:
+    """Yield what may be modules of this package that some code imports, as paths below it."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (
+            name.removeprefix("gancourse.").replace(".", "/") for name in names if name.startswith("gancourse.")
+        )
 
 
 class Journal:
     """The journal of one CSV file. A context manager; it holds a lock as long as it is open.
 
     Args:
-        settings: what must be the same for results to be comparable: sets, version of the course.
+        settings: what must be the same for results to be comparable: sets, version of the course, code of the checks.
         seed: the seed of the inputs; when a journal is there and None is given, the journal's counts.
     """
 
@@ -71,12 +111,16 @@ class Journal:
             return
         try:
             header = json.loads(lines[0])
-            old, self.seed = header["settings"], header["seed"]
+            old, self.seed = dict(header["settings"]), header["seed"]
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{self.path} is not a journal of this grader. Move it away, or use --restart.") from None
-        if old != dict(settings) or (seed is not None and seed != self.seed):
+        new = dict(settings)
+        others = [SAID.get(key, f"another {key}") for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+        if seed is not None and seed != self.seed:
+            others.append("another seed")
+        if others:
             raise UserError(
-                f"{self.path} belongs to a grading with another seed, other sets or another version of the course. "
+                f"{self.path} belongs to a grading with {', '.join(others)}; old and new points do not mix. "
                 "Use --restart to grade everything again, or give another --out."
             )
         for line in lines[1:]:
@@ -97,11 +141,20 @@ class Journal:
         os.fsync(self._file.fileno())
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all, even if the machine stops."""
+def write_whole(path: Path, text: str, sync: bool = True) -> None:
+    """Write a file so that it is there as a whole or not at all, even if the disk is full.
+
+    Args:
+        sync: even if the machine stops. This takes a moment for each file.
+    """
     temporary = path.with_name(f".{path.name}.part")
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,74 +1,32 @@
-"""A submitted notebook, read without trusting it: its cells, and the code that one answer needs.
+"""The code that one answer needs, found in a submitted notebook by name.
 
 Nothing is run here. An answer is a name that a statement of some cell binds: a function, a class, an assignment. What
 it uses is followed by name, through helpers, imports and constants of any cell, as a clean run from top to bottom would
-find them. Loops, ``with`` blocks and bare calls are never part of it, so no training is run.
+find them, and so is what fills a table or a registry that it uses. Bare calls, and loops that hold one, are never part
+of it, so no training is run.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
-import json
-import re
-import symtable
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from gancourse.grading.cells import MAX_CODE, Notebook, Statement, Unreadable, read
+
+__all__ = ["Answer", "Notebook", "Unreadable", "find", "read"]
 
 END = 1 << 30
 """A position after every statement."""
 
-BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-KEPT_CELL_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
-_MAGIC = re.compile(r"^(?P<indent>\s*)(?:[%!]|\?\S|\S.*\?\s*$)")
-_ASSIGNED_MAGIC = re.compile(r"^(?P<target>\s*[\w, ]+=\s*)[%!]")
+MAX_STEPS = 100_000
+"""So many times a statement is looked at for one answer; an ordinary one needs some hundred."""
 
 
-class Unreadable(Exception):
-    """The file is no notebook; the text says why."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A code cell: its number among all cells, counted from 1, its source, and whether it is tagged ``training``."""
-
-    number: int
-    source: str
-    training: bool = False
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A statement at the top of a cell."""
-
-    node: ast.stmt
-    source: str
-    cell: int
-    position: int
-    binds: frozenset[str]
-    amends: frozenset[str]
-    """Names of which it changes something: ``config["lr"] = 1``, ``x += 1``."""
-
-    runs: bool
-    """Whether it may be run: a definition, an import or an assignment, or a choice among such."""
-
-
-@dataclass
-class Notebook:
-    """A notebook as the grader sees it.
-
-    Args:
-        statements: of all cells that can be parsed, in order.
-        faults: what was wrong with it, in words.
-        broken: cell number → source, of cells that cannot be parsed.
-    """
-
-    cells: list[Cell]
-    statements: list[Statement] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    broken: dict[int, str] = field(default_factory=dict)
+class TooFar(Exception):
+    """An answer needs more than the grader follows."""
 
 
 @dataclass(frozen=True)
@@ -85,246 +43,48 @@ class Answer:
     notes: tuple[str, ...]
 
 
-# Reading ---------------------------------------------------------------------------------------------
+def find(notebook: Notebook, name: str, index: Index | None = None) -> Answer | str:
+    """Return the code that the answer `name` needs, or a sentence that says why there is none.
 
-
-def read(data: bytes) -> Notebook:
-    """Return the notebook that these bytes hold.
-
-    Raises:
-        Unreadable: they hold none.
+    Args:
+        index: of the notebook, if there is one already.
     """
-    faults: list[str] = []
+    index = index or Index(notebook)
+    index.left = MAX_STEPS
+    runnable = index.binders(name)
+    if not runnable:
+        return index.reason(name)
+    if runnable[-1].imports:
+        return f"{name!r} is imported in cell {runnable[-1].cell} and not written"
+    follower = _Follower(index)
     try:
-        content = json.loads(_decode(data, faults))
-    except RecursionError:
-        raise Unreadable("its JSON is nested too deep") from None
-    except ValueError as error:
-        raise Unreadable(f"it is not JSON ({error})"[:200]) from None
-    if not isinstance(content, dict):
-        raise Unreadable("it holds no notebook, but some other JSON")
-    cells = content.get("cells")
-    if cells is None:  # the format before 2015
-        sheets = content.get("worksheets")
-        cells = sheets[0].get("cells") if isinstance(sheets, list) and sheets and isinstance(sheets[0], dict) else None
-    if not isinstance(cells, list):
-        raise Unreadable("it has no list of cells")
-    notebook = Notebook([], faults=faults)
-    for number, cell in enumerate(cells, 1):
-        if not isinstance(cell, dict):
-            faults.append(f"cell {number} is no cell and is left out")
-        elif cell.get("cell_type") == "code":
-            source = _text(cell.get("source", cell.get("input", "")))
-            if source is None:
-                faults.append(f"cell {number} has no text and is left out")
-            else:
-                notebook.cells.append(Cell(number, source, "training" in _tags(cell)))
-    for each in notebook.cells:
-        _parse(each, notebook)
-    return notebook
+        follower.follow(name, END)
+    except TooFar:
+        return f"{name!r} needs more definitions of the notebook than the grader follows"
+    notes = []
+    if len(runnable) > 1:
+        numbers = [str(s.cell) for s in runnable]
+        numbers = numbers if len(numbers) <= 10 else [*numbers[:9], "…", numbers[-1]]
+        notes.append(f"{name} is defined {len(runnable)} times (cells {', '.join(numbers)}); the last one counts")
+    pieces = sorted(follower.order.values(), key=lambda s: s.position)
+    if sum(len(s.source) for s in pieces) > MAX_CODE:
+        return f"{name!r} needs more than {MAX_CODE:,} characters of code"
+    if _out_of_order(pieces):
+        pieces = list(follower.order.values())
+        notes.append("the cells do not run from top to bottom")
+    notes += sorted({f"uses {module}" for s in pieces for module in s.course})
+    return Answer(tuple((s.source, f"cell {s.cell}") for s in pieces), follower.missing, tuple(notes))
 
 
-def _decode(data: bytes, faults: list[str]) -> str:
-    if not data.strip():
-        raise Unreadable("it is empty")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    elif data[1:2] == b"\0":
-        encodings = ["utf-16-le"]
-    else:
-        encodings = ["utf-8-sig", "cp1252", "latin-1"]
-    for encoding in encodings:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if encoding != "utf-8-sig":
-            faults.append(f"the file is not encoded in UTF-8; it was read as {encoding}")
-        return text
-    raise Unreadable("it is not text")
-
-
-def _text(source: Any) -> str | None:
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        return "".join(source)
-    return source if isinstance(source, str) else None
-
-
-def _tags(cell: dict[str, Any]) -> list[Any]:
-    metadata = cell.get("metadata")
-    tags = metadata.get("tags") if isinstance(metadata, dict) else None
-    return tags if isinstance(tags, list) else []
-
-
-def _parse(cell: Cell, notebook: Notebook) -> None:
-    """Add the statements of a cell, or name it as broken."""
-    source = cell.source.replace("\r\n", "\n").replace("\r", "\n")
-    first = source.lstrip().split(None, 1)[0] if source.strip() else ""
-    if first.startswith("%%") and first not in KEPT_CELL_MAGICS:
-        return
-    try:
-        tree = _tree(source)
-    except (SyntaxError, ValueError):
-        source = without_magics(source)
-        try:
-            tree = _tree(source)
-        except (SyntaxError, ValueError) as error:
-            place = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-            reason = error.msg if isinstance(error, SyntaxError) else str(error)
-            notebook.faults.append(f"cell {cell.number}{place}: {reason}; the cell is left out")
-            notebook.broken[cell.number] = cell.source
-            return
-    try:
-        _add(tree, source, cell, notebook)
-    except (RecursionError, MemoryError):
-        notebook.faults.append(f"cell {cell.number}: it is nested too deep; the cell is left out")
-        notebook.broken[cell.number] = cell.source
-
-
-def _add(tree: ast.Module, source: str, cell: Cell, notebook: Notebook) -> None:
-    """Add the statements of a cell that was parsed."""
-    lines = source.split("\n")
-    found: list[Statement] = []
-    for index, node in enumerate(tree.body):
-        text = _source(node, lines, tree.body[max(0, index - 1) : index + 2])
-        binds, amends = frozenset(_bound(node)), frozenset(_amended(node))
-        position = len(notebook.statements) + len(found)
-        runs = _may_run(node) and not cell.training
-        found.append(Statement(node, text, cell.number, position, binds, amends, runs))
-    notebook.statements += found
-
-
-def _tree(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except (RecursionError, MemoryError):
-        raise ValueError("it is nested too deep") from None
-
-
-def without_magics(source: str) -> str:
-    """Return a cell without IPython's own lines: ``%magic``, ``!command``, ``name?``. Line numbers stay."""
-    lines: list[str] = []
-    going_on = False
-    for line in source.split("\n"):
-        if going_on:
-            going_on = line.rstrip().endswith("\\")
-            lines.append("")
-        elif match := _ASSIGNED_MAGIC.match(line):
-            lines.append(f"{match['target']}None")
-            going_on = line.rstrip().endswith("\\")
-        elif match := _MAGIC.match(line):
-            lines.append(f"{match['indent']}pass")
-            going_on = line.rstrip().endswith("\\")
-        else:
-            lines.append(line)
-    return "\n".join(lines)
-
-
-def _source(node: ast.stmt, lines: list[str], neighbours: list[ast.stmt]) -> str:
-    """Return the text of a statement; from the tree where it shares a line with a neighbour."""
-    decorators = getattr(node, "decorator_list", [])
-    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    last = node.end_lineno or node.lineno
-    shared = any(
-        other is not node and other.lineno <= last and (other.end_lineno or other.lineno) >= first
-        for other in neighbours
-    )
-    return ast.unparse(node) if shared else "\n".join(lines[first - 1 : last]) + "\n"
-
-
-# What a statement binds, and what it needs -----------------------------------------------------------
-
-
-def _bound(node: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement binds at the top."""
-    if isinstance(node, DEFINITIONS):
-        yield node.name
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        for alias in node.names:
-            yield alias.asname or alias.name.split(".")[0]
-    elif isinstance(node, ast.Assign):
-        for target in node.targets:
-            yield from _names(target)
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        yield from _names(node.target)
-    elif isinstance(node, (ast.For, ast.AsyncFor)):
-        yield from _names(node.target)
-        yield from _bound_in(node.body + node.orelse)
-    elif isinstance(node, (ast.With, ast.AsyncWith)):
-        for item in node.items:
-            if item.optional_vars is not None:
-                yield from _names(item.optional_vars)
-        yield from _bound_in(node.body)
-    elif isinstance(node, (ast.If, ast.While)):
-        yield from _bound_in(node.body + node.orelse)
-    elif isinstance(node, ast.Try):
-        handled = [statement for handler in node.handlers for statement in handler.body]
-        yield from _bound_in(node.body + handled + node.orelse + node.finalbody)
-
-
-def _bound_in(body: Iterable[ast.stmt]) -> Iterator[str]:
-    for statement in body:
-        yield from _bound(statement)
-
-
-def _names(target: ast.expr) -> Iterator[str]:
-    if isinstance(target, ast.Name):
-        yield target.id
-    elif isinstance(target, (ast.Tuple, ast.List)):
-        for item in target.elts:
-            yield from _names(item)
-    elif isinstance(target, ast.Starred):
-        yield from _names(target.value)
-
-
-def _amended(node: ast.stmt) -> Iterator[str]:
-    """Yield the names of which a statement changes something without binding them anew."""
-    targets: list[ast.expr] = []
-    if isinstance(node, ast.Assign):
-        targets = [target for target in node.targets if isinstance(target, (ast.Attribute, ast.Subscript))]
-    elif isinstance(node, ast.AugAssign):
-        targets = [node.target]
-    for target in targets:
-        while isinstance(target, (ast.Attribute, ast.Subscript)):
-            target = target.value
-        if isinstance(target, ast.Name):
-            yield target.id
-
-
-def _may_run(node: ast.stmt) -> bool:
-    if isinstance(node, (*DEFINITIONS, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Pass)):
-        return True
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant)
-    if isinstance(node, ast.If):
-        return all(map(_may_run, node.body + node.orelse))
-    if isinstance(node, ast.Try):
-        handled = [statement for handler in node.handlers for statement in handler.body]
-        return all(map(_may_run, node.body + handled + node.orelse + node.finalbody))
+def _out_of_order(pieces: list[Statement]) -> bool:
+    """Return whether some statement uses at once what only a later one binds."""
+    bound: set[str] = set()
+    own = {name for piece in pieces for name in piece.facts.binds}
+    for piece in pieces:
+        if (piece.facts.now & own) - bound - piece.facts.binds:
+            return True
+        bound |= piece.facts.binds
     return False
-
-
-def needs(source: str) -> tuple[set[str], set[str]]:
-    """Return the names of the notebook that a statement uses: at once, and when its functions are called."""
-    at_once: set[str] = set()
-    later: set[str] = set()
-
-    def visit(table: symtable.SymbolTable, inside_function: bool) -> None:
-        for symbol in table.get_symbols():
-            top = table.get_type() == "module"
-            if symbol.is_referenced() if top else (symbol.is_global() and symbol.is_referenced()):
-                (later if inside_function else at_once).add(symbol.get_name())
-            elif not top and symbol.is_declared_global():
-                later.add(symbol.get_name())
-        for child in table.get_children():
-            function = child.get_type() == "function" and child.get_name() not in _COMPREHENSIONS
-            visit(child, inside_function or function)
-
-    visit(symtable.symtable(source, "<cell>", "exec"), False)
-    return at_once - BUILTINS, later - BUILTINS
-
-
-_COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 
 
 # Following names -------------------------------------------------------------------------------------
@@ -333,110 +93,259 @@ _COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 class _Follower:
     """Collects the statements that a name needs, as of a position in the notebook."""
 
-    def __init__(self, notebook: Notebook) -> None:
-        self.statements = notebook.statements
-        self.binders: dict[str, list[Statement]] = {}
-        self.amenders: dict[str, list[Statement]] = {}
-        for statement in self.statements:
-            for name in statement.binds:
-                self.binders.setdefault(name, []).append(statement)
-            for name in statement.amends:
-                self.amenders.setdefault(name, []).append(statement)
-        self.stars = [s for s in self.statements if "*" in s.binds and s.runs]
+    def __init__(self, index: Index) -> None:
+        self.index = index
         self.order: dict[int, Statement] = {}  # what a statement needs stands before it
-        self.seen: set[tuple[int, int]] = set()
         self.missing: dict[str, str] = {}
-        self.needs: dict[int, tuple[set[str], set[str]]] = {}
+        self._seen: set[tuple[Any, ...]] = set()
+        self._done: dict[tuple[str, int], int] = {}
 
     def follow(self, name: str, position: int) -> None:
-        """Collect what binds `name` as of `position`."""
-        work: list[tuple[str, Any, int]] = [("name", name, position)]
+        """Collect what makes `name` as of `position`."""
+        work: list[tuple[str | Statement, int, bool, bool]] = [(name, position, True, False)]
         while work:  # no recursion: a notebook may have any number of helpers that call each other
-            kind, item, at = work.pop()
-            if kind == "add":
+            item, at, must, kept = work.pop()
+            if isinstance(item, Statement):
                 self.order.setdefault(item.position, item)
                 continue
-            for statement in self.definition(item, at):
-                if (statement.position, at) in self.seen:
+            if (item, at, kept) in self._seen:
+                continue
+            self._seen.add((item, at, kept))
+            for statement in self._makers(item, at, must, kept):
+                facts = statement.facts
+                called = at if statement.position < at else END
+                key = statement.position, (called if facts.later or facts.wanted else -1)
+                if key in self._seen:
                     continue
-                self.seen.add((statement.position, at))
-                at_once, later = self.needed(statement)
-                work.append(("add", statement, at))
-                work += [("name", each, at) for each in sorted(later)]
-                work += [("name", each, statement.position) for each in sorted(at_once)]
+                self._seen.add(key)
+                self.index.count(1 + len(facts.now) + len(facts.later) + len(facts.wanted))
+                work.append((statement, at, must, False))
+                work += [(each, called, False, False) for each in sorted(facts.wanted)]
+                work += [(each, called, must, False) for each in sorted(facts.later)]
+                work += [(each, statement.position, must, each in facts.keeps) for each in sorted(facts.now)]
 
-    def needed(self, statement: Statement) -> tuple[set[str], set[str]]:
-        """Return what a statement uses, at once and later."""
-        if statement.position not in self.needs:
-            try:
-                self.needs[statement.position] = needs(statement.source)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self.needs[statement.position] = set(), set()
-        return self.needs[statement.position]
+    def _makers(self, name: str, position: int, must: bool, kept: bool) -> list[Statement]:
+        """Return the statements that make a name as of a position, without those that need not be looked at again.
 
-    def definition(self, name: str, position: int) -> list[Statement]:
-        """Return the statement that binds a name, the last before `position`, and those that amend it from there."""
-        all_binders = self.binders.get(name, [])
-        binders = [s for s in all_binders if s.runs]
-        if not binders:
-            if all_binders:
-                cell = all_binders[-1].cell
-                self.missing[name] = f"{name!r} is only made in cell {cell}, in a part that the grader does not run"
-                return []
-            if self.stars:
-                return self.stars
-            self.missing[name] = f"{name!r} is defined in no cell"
-            return []
-        before = [s for s in binders if s.position < position]
-        chosen = before[-1] if before else binders[0]
-        amenders = [s for s in self.amenders.get(name, []) if chosen.position < s.position < position and s.runs]
-        return [chosen, *amenders]
+        Of what is `kept` under another name, later changes count too.
+        """
+        events = self.index.events(name)
+        if not events.binders:
+            if must and (not self.index.stars or self.index.left_out(name)):
+                self.missing.setdefault(name, self.index.reason(name))
+            return self.index.stars if must else []
+        start, stop = events.before(position, kept)
+        done = self._done.get((name, start), start)
+        self._done[name, start] = max(done, stop)
+        # what its functions need depends on the position from which they are called
+        found = [each for each in events.all[start : min(done, stop)] if each.facts.later or each.facts.wanted]
+        found += events.all[done:stop]
+        self.index.count(stop - start)
+        return found
 
 
-def find(notebook: Notebook, name: str) -> Answer | str:
-    """Return the code that the answer `name` needs, or a sentence that says why there is none."""
-    follower = _Follower(notebook)
-    binders = follower.binders.get(name, [])
-    runnable = [s for s in binders if s.runs]
-    if not runnable:
-        if binders:
-            return f"{name!r} is only made in cell {binders[-1].cell}, in a part that the grader does not run"
-        pattern = re.compile(rf"^\s*(?:def|class)\s+{re.escape(name)}\b|^\s*{re.escape(name)}\s*[:=]", re.MULTILINE)
-        for number, source in notebook.broken.items():
-            if pattern.search(source):
-                return f"{name!r} seems to be in cell {number}, which has a syntax error"
+# Where a name is bound and changed -------------------------------------------------------------------
+
+
+class Index:
+    """Name → the statements that bind it, change it, or use it."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self.notebook = notebook
+        self.left = MAX_STEPS
+        self.stars: list[Statement] = []
+        self._strong, self._weak, self._left_out = _lists(), _lists(), _lists()
+        self._changes, self._registers, self._wrapped_by = _lists(), _lists(), _lists()
+        self._called_by, self._derived, self._calls = _lists(), _lists(), _lists()
+        self._aliases: dict[str, list[str]] = defaultdict(list)
+        self._effects: dict[str, set[str]] = defaultdict(set)  # name → what is bound to functions that change it
+        self._watched: set[str] = set()
+        self._loopless: dict[str, bool] = {}
+        self._events: dict[str, _Events] = {}
+        for statement in notebook.statements:
+            self._add(statement)
+
+    def _add(self, statement: Statement) -> None:
+        facts = statement.facts
+        if not statement.runs:
+            for name in facts.binds | facts.skipped:
+                self._left_out[name].append(statement)
+            return
+        if "*" in facts.binds:
+            self.stars.append(statement)
+        for names, table in (
+            (facts.binds - facts.weak, self._strong),
+            (facts.weak, self._weak),
+            (facts.skipped, self._left_out),
+            (facts.changes, self._changes),
+            (facts.registers, self._registers),
+            (facts.wrappers, self._wrapped_by),
+            (facts.later, self._called_by),
+            (facts.bases, self._derived),
+            (facts.calls, self._calls),
+        ):
+            for name in names:
+                table[name].append(statement)
+        for name in facts.effects:
+            self._effects[name] |= facts.binds
+        for alias, other in facts.aliases:
+            self._aliases[other].append(alias)
+        self._watched |= facts.watched
+
+    def count(self, steps: int) -> None:
+        """Count steps.
+
+        Raises:
+            TooFar: they were too many for one answer.
+        """
+        self.left -= steps
+        if self.left < 0:
+            raise TooFar
+
+    def binders(self, name: str) -> list[Statement]:
+        """Return the statements that may be run and bind a name; loops that count with it if there are no others."""
+        found = self._strong.get(name) or self._weak.get(name)
+        if found is None and name in self._effects:  # global in a function, which some assignment calls
+            makers = self._effects[name]
+            self.count(len(makers))
+            found = [each for maker in makers for each in self._calls.get(maker, ())]
+            found.sort(key=lambda statement: statement.position)
+        return found or []
+
+    def left_out(self, name: str) -> bool:
+        """Return whether some part that is not run binds a name."""
+        return name in self._left_out
+
+    def reason(self, name: str) -> str:
+        """Return why there is no statement to run for a name."""
+        if left_out := self._left_out.get(name):
+            return f"{name!r} is only made in cell {left_out[-1].cell}, in a part that the grader does not run"
+        if name in self.notebook.broken:
+            return f"{name!r} seems to be in cell {self.notebook.broken[name]}, which cannot be read"
+        if makers := sorted(self._effects.get(name, ())):
+            return f"{name!r} is only made when {makers[0]!r} is called, and the grader runs no bare calls"
         return f"{name!r} is defined in no cell"
-    if isinstance(runnable[-1].node, (ast.Import, ast.ImportFrom)):
-        return f"{name!r} is imported in cell {runnable[-1].cell} and not written"
-    follower.follow(name, END)
-    notes = []
-    if len(runnable) > 1:
-        cells = ", ".join(str(s.cell) for s in runnable)
-        notes.append(f"{name} is defined {len(runnable)} times (cells {cells}); the last one counts")
-    pieces = sorted(follower.order.values(), key=lambda s: s.position)
-    if _out_of_order(pieces, follower):
-        pieces = list(follower.order.values())
-        notes.append("the cells do not run from top to bottom")
-    notes += sorted({f"uses {module}" for s in pieces for module in _course_imports(s.node)})
-    code = tuple((s.source, f"cell {s.cell}") for s in pieces)
-    return Answer(code, follower.missing, tuple(notes))
+
+    def events(self, name: str) -> _Events:
+        """Return what happens to a name."""
+        if name not in self._events:
+            binders = self.binders(name)
+            changers = list(self._changes.get(name, ()))
+            if not self._foreign(name):
+                changers += self._changers(name, binders)
+            self.count(len(binders) + len(changers))
+            self._events[name] = _Events(name, binders, changers)
+        return self._events[name]
+
+    def _foreign(self, name: str) -> bool:
+        """Return whether a name is no thing of the notebook's: it is imported, or stands for something imported."""
+        for _ in range(5):
+            binders = self.binders(name)
+            if not binders or binders[-1].imports:
+                return True
+            others = [other for alias, other in binders[-1].facts.aliases if alias == name]
+            if not others:
+                return False
+            name = others[0]
+        return False
+
+    def _changers(self, name: str, binders: Sequence[Statement]) -> list[Statement]:
+        """Return the statements that change what a name stands for, and do not have its name on the left."""
+        found: list[Statement] = []
+        together = {name} | {other for each in binders if each.facts.makers for other in each.facts.binds}
+        for each in together:
+            found += self._registers.get(each, ())
+            made_by = {maker for binder in self.binders(each) for maker in binder.facts.makers}
+            if any(binder.defines for maker in made_by for binder in self.binders(maker)):
+                found += self._wrapped_by.get(each, ())  # an object of the notebook's own that decorates
+        for alias in self._aliases_of(name):
+            found += [*self._changes.get(alias, ()), *self._registers.get(alias, ())]
+        if name in self._effects or name in self._watched:
+            found += self._caused(name)
+        self.count(len(together) + len(found))
+        return found
+
+    def _aliases_of(self, name: str) -> set[str]:
+        """Return the names that may stand for the same thing, or for a part of it."""
+        found, work = set(), [name]
+        while work:
+            for alias in self._aliases.get(work.pop(), ()):
+                self.count(1)
+                if alias not in found and alias != name:
+                    found.add(alias)
+                    work.append(alias)
+        return found
+
+    def _caused(self, name: str) -> list[Statement]:
+        """Return what runs a function that changes `name`.
+
+        That is decorated definitions, classes made from a class, and what calls a function in which there is no loop.
+        """
+        found: list[Statement] = []
+        work = [(each, True) for each in sorted(self._effects.get(name, ()))]
+        work += [(name, False)] if name in self._watched else []
+        seen = {each for each, _ in work}
+        while work:
+            each, called = work.pop()
+            derived, wrapped = self._derived.get(each, []), self._wrapped_by.get(each, []) if called else []
+            found += [*derived, *wrapped]
+            if called and self._runs_no_loop(each):
+                found += [statement for statement in self._calls.get(each, ()) if not statement.facts.loops]
+            callers = self._called_by.get(each, []) if called else []
+            self.count(len(derived) + len(wrapped) + len(callers))
+            for statement in [*derived, *callers]:
+                new = statement.facts.binds - seen
+                seen |= new
+                work += [(other, called) for other in new]
+        return found
+
+    def _runs_no_loop(self, name: str) -> bool:
+        """Return whether no loop runs when a function is called, as far as names tell: then it is no training."""
+        if name not in self._loopless:
+            self._loopless[name] = not any(each.facts.loops for each in self._called(name))
+        return self._loopless[name]
+
+    def _called(self, name: str) -> Iterator[Statement]:
+        """Yield the definitions that a call of a function may run."""
+        work, seen = [name], {name}
+        while work:
+            for each in self.binders(work.pop()):
+                self.count(1 + len(each.facts.later))
+                yield each
+                new = {other for other in each.facts.later if self._defined(other)} - seen
+                seen |= new
+                work += new
+
+    def _defined(self, name: str) -> bool:
+        return any(each.defines for each in self.binders(name))
 
 
-def _out_of_order(pieces: list[Statement], follower: _Follower) -> bool:
-    """Return whether some statement uses at once what only a later one binds."""
-    bound: set[str] = set()
-    own = {name for piece in pieces for name in piece.binds}
-    for piece in pieces:
-        at_once, _ = follower.needed(piece)
-        if (at_once & own) - bound - piece.binds:
-            return True
-        bound |= piece.binds
-    return False
+class _Events:
+    """What happens to a name, in order: it is bound, perhaps bound, or changed."""
+
+    def __init__(self, name: str, binders: Sequence[Statement], changers: Iterable[Statement]) -> None:
+        self.binders = binders
+        together = {each.position: each for each in (*binders, *changers)}
+        self.all = [together[position] for position in sorted(together)]
+        self._positions = sorted(together)
+        self._bound = [each.position for each in binders]
+        self._sure = [each.position for each in binders if name in each.facts.sure]
+
+    def before(self, position: int, kept: bool) -> tuple[int, int]:
+        """Return from which to which of them a name is made as of a position: from the last that surely binds it.
+
+        What is used before it is bound is taken from its first binder. What is `kept` changes until it is bound anew.
+        """
+        if kept:
+            after = bisect_left(self._bound, position)
+            position = self._bound[after] if after < len(self._bound) else END
+        stop = bisect_left(self._positions, position)
+        first = bisect_left(self._positions, self.binders[0].position)
+        if stop <= first:
+            return first, first + 1
+        at = bisect_left(self._sure, position)
+        return (bisect_left(self._positions, self._sure[at - 1]) if at else first), stop
 
 
-def _course_imports(node: ast.stmt) -> Iterator[str]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Import):
-            yield from (alias.name for alias in each.names if alias.name.split(".")[0] == "gancourse")
-        elif isinstance(each, ast.ImportFrom) and (each.module or "").split(".")[0] == "gancourse":
-            yield each.module or ""
+def _lists() -> dict[str, list[Statement]]:
+    return defaultdict(list)

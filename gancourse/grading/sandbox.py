@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -15,10 +16,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gancourse.errors import UserError
+from gancourse.grading import isolation, reading
 from gancourse.grading.isolation import Limits
 
 MAX_RESULT = 16 * 2**20
 """Bytes that an answer's results may have as JSON; what is longer is not read to its end."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk that is full."""
+
+QUIET = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+"""What a stranger's answer makes PyTorch warn of is nothing for the person who grades."""
 
 START_SECONDS = 180.0
 GRACE = 2.0
@@ -34,12 +42,14 @@ class Outcome:
         why: ``ended`` (by itself), ``wall``, ``cpu``, ``memory`` (over its limit), ``output`` (wrote too much).
         code: exit code; negative: the signal.
         text: what it wrote, decoded; to be read with suspicion.
+        seconds: by the clock; `cpu` processor time. The clean parent has measured both.
     """
 
     why: str
     code: int
     text: str
     seconds: float
+    cpu: float
 
 
 class Broken(Exception):
@@ -118,19 +128,35 @@ class Sandbox:
             limits = Limits(**{**asdict(limits), "wall": wall, "cpu": max(limits.cpu, int(wall) + 1)})
         return self._ask(request, limits)
 
-    def report(self, paths: Mapping[str, str]) -> dict[str, Any]:
-        """Return what a child can do here: its user, and which of these paths it can read or write."""
-        return json.loads(self._ask({"paths": dict(paths)}, self.limits).text)
+    def report(self, paths: Mapping[str, str], look: bool = False) -> dict[str, Any]:
+        """Return what a child can do here: its user, and which of these paths it can read or write.
 
-    def _ask(self, request: dict[str, Any], limits: Limits) -> Outcome:
+        Args:
+            look: let it search for right answers as well, in all that it sees of Python and the system.
+        """
+        limits = Limits(**{**asdict(self.limits), "wall": START_SECONDS, "cpu": int(START_SECONDS)})
+        below = (["/"] if "files" in self.in_force else isolation.shown()) if look else []
+        return json.loads(self._ask({"paths": dict(paths), "look": below}, limits).text)
+
+    def read(self, path: str, names: Sequence[str]) -> Outcome:
+        """Read a notebook and find these answers; see `reading`.
+
+        Raises:
+            OSError: the file cannot be opened.
+            Broken: something of the sandbox failed.
+        """
+        with open(path, "rb") as file:
+            return self._ask({"names": list(names)}, reading.LIMITS, file.fileno())
+
+    def _ask(self, request: dict[str, Any], limits: Limits, *handed: int) -> Outcome:
         self.start()
         try:
-            return self._ask_once(request, limits)
+            return self._ask_once(request, limits, *handed)
         except (OSError, ValueError, Broken) as error:
             self.stop()
             raise Broken(str(error)) from error
 
-    def _ask_once(self, request: dict[str, Any], limits: Limits) -> Outcome:
+    def _ask_once(self, request: dict[str, Any], limits: Limits, *handed: int) -> Outcome:
         assert self._control is not None
         self._number += 1
         message = json.dumps({"number": self._number, "limits": asdict(limits)}).encode()
@@ -140,7 +166,7 @@ class Sandbox:
                 file.write(json.dumps(request).encode())
                 file.flush()
                 with open(writer, "wb"):
-                    socket.send_fds(self._control, [message], [file.fileno(), writer])
+                    socket.send_fds(self._control, [message], [file.fileno(), writer, *handed])
             data, ended = self._collect(reader, limits)
         finally:
             os.close(reader)
@@ -148,7 +174,7 @@ class Sandbox:
             raise Broken(f"the child could not be confined ({ended})")
         why = "output" if len(data) > MAX_RESULT else ended["why"]
         text = data[len(READY) :].decode("utf-8", "replace")
-        return Outcome(why, int(ended["code"]), text, float(ended["seconds"]))
+        return Outcome(why, int(ended["code"]), text, float(ended["seconds"]), float(ended["cpu"]))
 
     def _collect(self, reader: int, limits: Limits) -> tuple[bytes, dict[str, Any]]:
         """Read results until the end of the child, and say how it ended."""
@@ -206,7 +232,7 @@ def _environment() -> dict[str, str]:
     """Return the clean parent's environment: nothing of the grader's but where Python finds its packages."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     entries = [os.path.abspath(entry) for entry in sys.path if entry]
-    return kept | {
+    return (kept | QUIET) | {
         "PYTHONPATH": os.pathsep.join(entries),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONSAFEPATH": "1",
@@ -218,6 +244,7 @@ def _environment() -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
+        "TORCHDYNAMO_DISABLE": "1",  # torch.compile then gives back the function: same numbers, no compiler
         "MPLBACKEND": "Agg",
     }
 

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from gancourse.checks.sets import INDEX
 from gancourse.errors import UserError
+from gancourse.grading import names
+from gancourse.grading.sandbox import FULL
 
 MAX_FILE = 256 * 2**20
 """Bytes of one notebook; with its outputs it is seldom more than a hundredth of this."""
@@ -19,8 +22,13 @@ MAX_FILE = 256 * 2**20
 MAX_TOTAL = 16 * 2**30
 """Bytes of all notebooks in one zip, unpacked."""
 
-CANVAS = re.compile(r"(?P<name>[^_]+?)(?:_(?:LATE|late))?_(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)")
-MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?(?P<file>.*)")
+NO_NOTEBOOK = "no notebook"
+EMPTY = "it is empty"
+OUTSIDE = "its name points out of the zip"
+LINK, LINK_OUT = "a symbolic link", "a symbolic link out of the folder; it is not followed"
+ODD = (OUTSIDE, LINK, LINK_OUT)
+"""Faults of files that no LMS hands out."""
+
 _MENTIONS = re.compile(rb"""(?:check|summary|solved)\(\s*\\?["'](\w+)""")
 _DECLARES = re.compile(rb'"exercises"\s*:\s*"(\w+)"')
 
@@ -55,11 +63,13 @@ class Found:
     Args:
         skipped: path → why it was not looked at.
         lms: ``canvas``, ``moodle`` or ``plain``: the convention that the names follow.
+        notes: what an instructor should know of the names, in sentences.
     """
 
     submissions: list[Submission] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     lms: str = "plain"
+    notes: list[str] = field(default_factory=list)
 
     def students(self) -> dict[tuple[str, str], list[Submission]]:
         """Return (number, student) → what they handed in, in the order of names."""
@@ -68,13 +78,20 @@ class Found:
             grouped.setdefault((submission.number, submission.student), []).append(submission)
         return dict(sorted(grouped.items(), key=lambda item: (item[0][1].lower(), item[0][0])))
 
+    def shared(self) -> dict[str, list[str]]:
+        """Return number → students, for numbers that several rows have: an import would mix them up."""
+        told: dict[str, list[str]] = {}
+        for number, student in self.students():
+            if number:
+                told.setdefault(number, []).append(student)
+        return {number: students for number, students in told.items() if len(students) > 1}
+
 
 def collect(source: Path, scratch: Path, by: str = "auto") -> Found:
     """Return what a folder or a zip holds. Bytes of a zip are written to `scratch`, under names of our own.
 
     Args:
-        by: whose a file is: ``file`` (each file is a student), ``folder`` (each folder), or ``auto``: the LMS's
-            convention if the name follows one, else the file if it lies at the top, else the top folder.
+        by: whose a file is, see `names.owners`.
 
     Raises:
         UserError: there is nothing of that name, or it is neither folder nor zip.
@@ -90,38 +107,26 @@ def collect(source: Path, scratch: Path, by: str = "auto") -> Found:
         raise UserError(
             f"{source} is neither a folder nor a zip that can be opened. A zip may be broken: fetch it anew."
         )
-    conventions = []
-    for path, file, fault in sorted(entries, key=lambda entry: entry[0]):
-        student, number, convention = whose(path, by)
-        conventions.append(convention)
-        submission = Submission(path, student, number, file, fault=fault)
+    each = sorted(entries, key=lambda entry: entry[0])
+    owners, naming = names.owners([path for path, *_ in each], by, {path for path, _, fault in each if fault in ODD})
+    found.lms, found.notes = naming.convention, naming.notes
+    for (path, file, fault), owner in zip(each, owners, strict=True):
+        submission = Submission(path, owner.student, owner.number, file, fault=fault)
         if file is not None:
             _look(submission)
         found.submissions.append(submission)
-    for convention in ("canvas", "moodle"):
-        if conventions and conventions.count(convention) * 2 > len(conventions):
-            found.lms = convention
+    _add_other_files(found, naming)
     return found
 
 
-def whose(path: str, by: str = "auto") -> tuple[str, str, str]:
-    """Return student, number and convention that the path of a file tells.
-
-    Canvas: ``lastfirst_12345_67890_file.ipynb``. Moodle: ``First Last_12345_assignsubmission_file_/file.ipynb``, or
-    the same without folders.
-    """
-    parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
-    if by == "auto":
-        for part in reversed(parts):
-            if match := MOODLE.fullmatch(part):
-                return match["name"], match["id"], "moodle"
-        if match := CANVAS.fullmatch(parts[-1]):
-            return match["name"], match["id"], "canvas"
-    if by == "folder" and len(parts) > 1:
-        return "/".join(parts[:-1]), "", "plain"
-    if by == "auto" and len(parts) > 1:
-        return parts[0], "", "plain"
-    return path.removesuffix(".ipynb"), "", "plain"
+def _add_other_files(found: Found, naming: names.Naming) -> None:
+    """Give a row to whoever handed in something else than a notebook, where an LMS says who that is."""
+    known = {(submission.number, submission.student) for submission in found.submissions}
+    for path, reason in found.skipped.items():
+        owner = names.at(path, naming)
+        if reason == NO_NOTEBOOK and owner is not None and (owner.number, owner.student) not in known:
+            fault = "it is no notebook; a file that ends in .ipynb is asked for"
+            found.submissions.append(Submission(path, owner.student, owner.number, fault=fault))
 
 
 def _wanted(path: str, found: Found) -> bool:
@@ -130,7 +135,7 @@ def _wanted(path: str, found: Found) -> bool:
     if any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts):
         return False
     if not path.lower().endswith(".ipynb"):
-        found.skipped[path] = "no notebook"
+        found.skipped[path] = NO_NOTEBOOK
         return False
     return True
 
@@ -162,7 +167,7 @@ def _usable(path: Path, root: Path) -> tuple[Path | None, str]:
     try:
         resolved = path.resolve(strict=True)
         if not resolved.is_relative_to(root):
-            return None, "a symbolic link out of the folder; it is not followed"
+            return None, LINK_OUT
         status = resolved.stat()
         if not stat.S_ISREG(status.st_mode):
             return None, "no regular file"
@@ -186,9 +191,9 @@ def _zip(source: Path, scratch: Path, found: Found) -> Iterator[tuple[str, Path 
                 continue
             fault = ""
             if path.startswith("/") or ".." in PurePosixPath(path).parts or re.match(r"[A-Za-z]:", path):
-                fault = "its name points out of the zip"
+                fault = OUTSIDE
             elif stat.S_ISLNK(info.external_attr >> 16):
-                fault = "a symbolic link"
+                fault = LINK
             elif info.flag_bits & 1:
                 fault = "it is encrypted"
             file = scratch / f"{number:06}.ipynb"
@@ -196,6 +201,8 @@ def _zip(source: Path, scratch: Path, found: Found) -> Iterator[tuple[str, Path 
                 try:
                     left -= _unpack(archive, info, file, min(MAX_FILE, left))
                 except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, NotImplementedError) as error:
+                    if isinstance(error, OSError) and error.errno in FULL:  # no fault of the file
+                        raise
                     fault = f"cannot be unpacked ({error})"
                 except Exception as error:  # zlib.error, lzma.LZMAError and whatever else a damaged stream raises
                     fault = f"cannot be unpacked ({type(error).__name__})"
@@ -204,10 +211,10 @@ def _zip(source: Path, scratch: Path, found: Found) -> Iterator[tuple[str, Path 
             yield path, None if fault else file, fault
 
 
-def _wrapper(source: Path, names: list[str]) -> str:
+def _wrapper(source: Path, paths: list[str]) -> str:
     """Return the one folder that a zip puts around everything, if it is named like the zip."""
     prefix = f"{source.stem}/"
-    return prefix if names and all(name.startswith(prefix) for name in names) else ""
+    return prefix if paths and all(path.startswith(prefix) for path in paths) else ""
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, limit: int) -> int:
@@ -224,24 +231,36 @@ def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, limit: 
 
 
 def _look(submission: Submission) -> None:
-    """Fill in digest and mentioned sets."""
+    """Fill in digest and mentioned sets. Other words are not kept: a file may mention any number."""
     assert submission.file is not None
-    digest, words, tail = hashlib.sha256(), set(), b""
+    digest, words, tail, size = hashlib.sha256(), set(), b"", 0
+    known = {word.encode(): word for word in INDEX}
     try:
         with open(submission.file, "rb") as file:
             while chunk := file.read(1 << 20):
+                size += len(chunk)
                 digest.update(chunk)
                 text = tail + chunk
-                words |= set(_MENTIONS.findall(text)) | set(_DECLARES.findall(text))
+                for pattern in (_MENTIONS, _DECLARES):
+                    words |= {known[match[1]] for match in pattern.finditer(text) if match[1] in known}
                 tail = chunk[-200:]
     except OSError as error:
         submission.file, submission.fault = None, f"cannot be read ({error.strerror})"
         return
+    if not size:
+        submission.fault = EMPTY
+        return
     submission.digest = digest.hexdigest()
-    submission.words = frozenset(word.decode("ascii", "replace") for word in words)
+    submission.words = frozenset(words)
 
 
 def _clean(path: str) -> str:
-    """Return a path as text that can be printed and written: no control characters, no broken encoding."""
-    text = path.encode("utf-8", "replace").decode("utf-8")
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """Return a path as text that can be printed and written. Paths that differ still do: what cannot be is escaped."""
+    return "".join(each if each.isprintable() and each != "\\" else _escaped(each) for each in path)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return "\\\\" if character == "\\" else character.encode("unicode_escape").decode()

@@ -6,11 +6,16 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 FORMATS = ("plain", "canvas", "moodle")
+BY_HAND = " (by hand)"
+"""The end of the title of a column into which a person writes points."""
+
+WRITTEN, TOO_SHORT, MISSING = "written", "too short", "missing"
+"""What stands there before; a text that is too short is shown too, and may earn points all the same."""
 
 
 @dataclass
@@ -21,6 +26,7 @@ class Row:
         best: exercise → the record that counts: of several files the first with a right answer, else the last.
         faults: what was wrong with the files, in words.
         notes: for the instructor.
+        given: exercise → the points that a person has given for its text.
     """
 
     student: str
@@ -29,6 +35,7 @@ class Row:
     best: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    given: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class Task:
     title: str
     points: int
     kind: str
+    answer: str = ""
+    rubric: str = ""
 
     @property
     def by_hand(self) -> bool:
@@ -46,14 +55,43 @@ class Task:
         return self.kind == "text"
 
 
-def points(row: Row, tasks: Sequence[Task]) -> int:
-    """Return the points of a student, without those that a person gives."""
-    return sum(task.points for task in tasks if not task.by_hand and row.best.get(task.name, {}).get("ok"))
+def points(row: Row, tasks: Sequence[Task]) -> float:
+    """Return the points of a student: those of right answers, and those that a person has given."""
+    return sum(row.given.get(task.name, 0) if task.by_hand else task.points * _right(row, task) for task in tasks)
 
 
-def possible(tasks: Sequence[Task]) -> int:
-    """Return the points that can be had without a person."""
-    return sum(task.points for task in tasks if not task.by_hand)
+def read(rows: Sequence[Row], tasks: Sequence[Task]) -> list[Task]:
+    """Return the texts for which a person has given points to anybody. They count for all."""
+    return [task for task in tasks if task.by_hand and any(task.name in row.given for row in rows)]
+
+
+def possible(rows: Sequence[Row], tasks: Sequence[Task]) -> int:
+    """Return the points that can be had, without those of texts that nobody has read yet."""
+    return sum(task.points for task in tasks if not task.by_hand or task in read(rows, tasks))
+
+
+def state(row: Row, task: Task) -> str:
+    """Return what there is of a text: ``written``, ``too short`` or ``missing``."""
+    record = row.best.get(task.name, {})
+    if record.get("ok"):
+        return WRITTEN
+    return TOO_SHORT if record.get("hint_id") == "too-short" else MISSING
+
+
+def number(value: float) -> str:
+    """Return points as they are written: 3, or 2.5."""
+    return f"{value:.10g}"
+
+
+def _right(row: Row, task: Task) -> bool:
+    return bool(row.best.get(task.name, {}).get("ok"))
+
+
+def _hint(record: Mapping[str, Any] | None) -> str:
+    """Return what is wrong in words. The words of a stub that was left as it is are the course's, not a hint."""
+    if record is None:
+        return "not found"
+    return "nothing is written yet" if record["hint_id"] == "not-done" else str(record["hint"])
 
 
 def table(rows: Sequence[Row], tasks: Sequence[Task], form: str, assignment: str) -> str:
@@ -70,30 +108,31 @@ def table(rows: Sequence[Row], tasks: Sequence[Task], form: str, assignment: str
 
 
 def _plain(writer: Any, rows: Sequence[Row], tasks: Sequence[Task], assignment: str) -> None:
-    names = [task.name for task in tasks if not task.by_hand]
-    texts = [task.name for task in tasks if task.by_hand]
-    by_hand = [f"{name} (by hand)" for name in texts]
-    writer.writerow(["Student", "ID", *names, *by_hand, "Points", "Of", "Files", "Faults", "Notes"])
+    checked, texts = [task for task in tasks if not task.by_hand], [task for task in tasks if task.by_hand]
+    names = [task.name for task in checked] + [task.name + BY_HAND for task in texts]
+    writer.writerow(["Student", "ID", *names, "Points", "Of", "Files", "Faults", "Notes"])
+    most = possible(rows, tasks)
     for row in rows:
-        given = [task.points if row.best.get(task.name, {}).get("ok") else 0 for task in tasks if not task.by_hand]
-        texted = ["written" if row.best.get(name, {}).get("ok") else "missing" for name in texts]
-        words = [_cell("; ".join(part)) for part in (row.files, row.faults, row.notes)]
-        writer.writerow([_cell(row.student), row.number, *given, *texted, points(row, tasks), possible(tasks), *words])
+        cells = [str(task.points * _right(row, task)) for task in checked]
+        cells += [number(row.given[task.name]) if task.name in row.given else state(row, task) for task in texts]
+        words = [cell("; ".join(part)) for part in (row.files, row.faults, row.notes)]
+        writer.writerow([cell(row.student), row.number, *cells, number(points(row, tasks)), most, *words])
 
 
 def _canvas(writer: Any, rows: Sequence[Row], tasks: Sequence[Task], assignment: str) -> None:
-    writer.writerow(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", _cell(assignment)])
-    writer.writerow(["Points Possible", "", "", "", "", possible(tasks)])
+    writer.writerow(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", cell(assignment)])
+    writer.writerow(["Points Possible", "", "", "", "", possible(rows, tasks)])
     for row in rows:
-        writer.writerow([_cell(row.student), row.number, "", "", "", points(row, tasks)])
+        writer.writerow([cell(row.student), row.number, "", "", "", number(points(row, tasks))])
 
 
 def _moodle(writer: Any, rows: Sequence[Row], tasks: Sequence[Task], assignment: str) -> None:
     writer.writerow(["Identifier", "Full name", "Grade", "Maximum Grade", "Last modified (grade)", "Feedback comments"])
+    most = possible(rows, tasks)
     for row in rows:
         identifier = f"Participant {row.number}" if row.number else ""
-        comment = _cell(_summary(row, tasks))
-        writer.writerow([identifier, _cell(row.student), points(row, tasks), possible(tasks), "-", comment])
+        comment = cell(_summary(row, tasks))
+        writer.writerow([identifier, cell(row.student), number(points(row, tasks)), most, "-", comment])
 
 
 def _summary(row: Row, tasks: Sequence[Task]) -> str:
@@ -101,55 +140,97 @@ def _summary(row: Row, tasks: Sequence[Task]) -> str:
     parts = []
     for task in tasks:
         record = row.best.get(task.name)
-        if task.by_hand:
-            parts.append(f"{task.name}: {'to be read' if record and record['ok'] else 'missing'}")
-        elif record and record["ok"]:
+        if task.name in row.given:
+            parts.append(f"{task.name}: {number(row.given[task.name])} of {task.points}")
+        elif task.by_hand:
+            told = {WRITTEN: "to be read", TOO_SHORT: _hint(record), MISSING: MISSING}
+            parts.append(f"{task.name}: {told[state(row, task)]}")
+        elif _right(row, task):
             parts.append(f"{task.name}: {task.points} of {task.points}")
         else:
-            hint = record["hint"] if record else "not found"
-            parts.append(f"{task.name}: 0 of {task.points} ({hint})")
+            parts.append(f"{task.name}: 0 of {task.points} ({_hint(record)})")
     return "; ".join(parts + row.faults)
 
 
-def _cell(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula, whatever a student calls a file."""
-    text = text[:20_000]
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+#: What makes a spreadsheet take a cell for a formula; the wide and small forms do in some of them.
+_FORMULA = "=+@\u2212\uff1d\uff0b\uff20\uff0d\ufe66\ufe62\ufe6b\ufe63-"
+_STARTS = re.compile(rf"\s*[\"']*\s*[{_FORMULA}]")
+#: The same behind what separates cells for a spreadsheet with other settings: there a comma separates nothing.
+_WITHIN = re.compile(rf"([;|][\s\"']*)(?=[{_FORMULA}])")
+
+
+def cell(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula, whatever a student calls a file, and wherever it is cut."""
+    text = "".join(each if each.isprintable() else " " for each in text[:20_000])
+    text = _WITHIN.sub(r"\1'", text)
+    return f"'{text}" if _STARTS.match(text) else text
 
 
 # Feedback --------------------------------------------------------------------------------------------
 
 
+def pages(rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:
+    """Yield the name of each student's feedback file; no two are the same, on disks that know no capitals either."""
+    taken: set[str] = set()
+    for row in rows:
+        name = file_name(row)
+        if name.lower() in taken:
+            name = f"{name.removesuffix('.md')}-{_key(row)}.md"
+        taken.add(name.lower())
+        yield name, row
+
+
 def file_name(row: Row) -> str:
-    """Return the name of a student's feedback file; equal names of different students get different files."""
-    key = hashlib.sha256(f"{row.number}\n{row.student}".encode()).hexdigest()[:8]
+    """Return a name for a student's feedback file that any disk can hold."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", row.student).strip("-")[:60] or "student"
-    return f"{readable}-{row.number or key}.md" if row.number else f"{readable}-{key}.md"
+    return f"{readable}-{row.number if re.fullmatch('[0-9]{1,20}', row.number) else _key(row)}.md"
+
+
+def _key(row: Row) -> str:
+    return hashlib.sha256(f"{row.number}\n{row.student}".encode()).hexdigest()[:8]
 
 
 def feedback(row: Row, tasks: Sequence[Task], assignment: str) -> str:
     """Return the feedback of one student, in Markdown."""
+    checked, texts = [task for task in tasks if not task.by_hand], [task for task in tasks if task.name in row.given]
     lines = [f"# {_markdown(assignment)}: {_markdown(row.student)}", ""]
-    lines += [f"**{points(row, tasks)} of {possible(tasks)} points** for what is checked automatically.", ""]
-    lines += ["| exercise | points | |", "|---|---|---|"]
-    texts: list[str] = []
+    total = f"**{number(points(row, checked))} of {possible([row], checked)} points** for what is checked automatically"
+    if texts:
+        total += f", **{number(points(row, texts))} of {possible([row], texts)}** for what was read"
+    lines += [f"{total}.", "", "| exercise | points | |", "|---|---|---|"]
     for task in tasks:
-        record = row.best.get(task.name)
-        ok = bool(record and record["ok"])
+        earned = number(task.points * _right(row, task))
         if task.by_hand:
-            lines.append(f"| {task.name} | – of {task.points} | {'✅ written' if ok else '❌ nothing is written'} |")
-            if record and record.get("text"):
-                quoted = "\n".join(f"> {_markdown(line)}" for line in str(record["text"]).splitlines())
-                texts += [f"## {task.name}", "", quoted, ""]
-            continue
-        verdict = "✅" if ok else f"❌ {_markdown(record['hint'] if record else 'not found')}"
-        lines.append(f"| {task.name} | {task.points if ok else 0} of {task.points} | {verdict} |")
+            earned = number(row.given[task.name]) if task.name in row.given else "–"
+        lines.append(f"| {task.name} | {earned} of {task.points} | {_verdict(row, task)} |")
     lines.append("")
     if row.faults:
         lines += ["The notebook itself:", "", *(f"- {_markdown(fault)}" for fault in row.faults), ""]
-    lines += texts
+    for task in tasks:
+        lines += _text(row, task)
     lines += [f"Files: {', '.join(_markdown(name) for name in row.files)}", ""]
     return "\n".join(lines)
+
+
+def _verdict(row: Row, task: Task) -> str:
+    record = row.best.get(task.name)
+    if task.name in row.given:
+        return "read"
+    if task.by_hand and (record is None or record["hint_id"] in ("missing", "not-done")):
+        return "❌ nothing is written"
+    if _right(row, task):
+        return "✅ written" if task.by_hand else "✅"
+    return f"❌ {_markdown(_hint(record))}"
+
+
+def _text(row: Row, task: Task) -> list[str]:
+    """Return a written text, and what a person looks for in it."""
+    text = str(row.best.get(task.name, {}).get("text", "")) if task.by_hand else ""
+    if not text.strip():
+        return []
+    quoted = "\n".join(f"> {_markdown(line)}" for line in text.splitlines())
+    rubric = [f"**Rubric, {task.points} points:** {task.rubric}", ""] if task.rubric else []
+    return [f"## {task.name}", "", quoted, "", *rubric]
 
 
 def _markdown(text: str) -> str:
@@ -165,5 +246,10 @@ def combine(row: Row, record: Mapping[str, Any], file: str) -> None:
     for name, each in record.get("exercises", {}).items():
         row.notes += [f"{several}{name}: {note}" for note in each.get("notes", [])]
         old = row.best.get(name)
-        if old is None or (each["ok"], each["hint_id"] != "missing") >= (old["ok"], old["hint_id"] != "missing"):
+        if old is None or _rank(each) >= _rank(old):
             row.best[name] = each
+
+
+def _rank(record: Mapping[str, Any]) -> int:
+    """Return 3 for a right answer, 2 for a wrong one, 1 for a stub, 0 for none."""
+    return 3 if record["ok"] else {"missing": 0, "not-done": 1}.get(record["hint_id"], 2)

@@ -1,13 +1,16 @@
 """The clean parent: a process with PyTorch and the probes loaded, and nothing of the grader's, that forks one child
 for each answer. Started by `sandbox.Sandbox` as ``python -m gancourse.grading.zygote``.
 
-It never sees a submission or a result. A message names the limits and carries two descriptors; the child reads its
-request from the first and writes its results to the second. The parent waits, watches time and memory, and kills.
+It never looks into a submission or a result. A message names the limits and carries descriptors; the child reads its
+request from the first, writes its results to the second, and reads the notebook from the third if it is to read one.
+The parent waits, watches time and memory, and kills.
 """
 
 from __future__ import annotations
 
+import gc
 import json
+import linecache
 import os
 import random
 import resource
@@ -21,7 +24,7 @@ from typing import Any, NoReturn
 import torch
 
 from gancourse.checks import probes
-from gancourse.grading import isolation
+from gancourse.grading import calls, hiding, isolation, reading
 from gancourse.grading.isolation import Boundary, Limits
 
 RESULTS = 3
@@ -52,7 +55,7 @@ def serve(control: socket.socket, boundary: Boundary) -> None:
     """Answer messages until the other side hangs up."""
     while True:
         try:
-            text, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
+            text, descriptors, _, _ = socket.recv_fds(control, 4096, 3)
         except ConnectionError:
             return
         if not text:
@@ -115,17 +118,26 @@ def wait(control: socket.socket, boundary: Boundary, pid: int, deadline: float, 
 # The child -------------------------------------------------------------------------------------------
 
 
-def child(boundary: Boundary, folder: str, limits: Limits, request: int, results: int) -> NoReturn:
-    """Give up all rights, run one answer, write what it gave, and end."""
+def child(
+    boundary: Boundary, folder: str, limits: Limits, request: int, results: int, notebook: int | None = None
+) -> NoReturn:
+    """Give up all rights, run one answer or read one notebook, write what it gave, and end."""
     write, leave = os.write, os._exit  # an answer may put others in their place
     code = 1
     try:
         text = _read_all(request)
+        data = b"" if notebook is None else _read_all(notebook)
         boundary.confine(folder, limits)
         _close_everything_but(results)
         _write_all(write, READY)
         asked = json.loads(text)
-        found = report(asked["paths"]) if "paths" in asked else answer(asked)
+        if "paths" in asked:
+            found = report(asked["paths"], asked["look"])
+        elif "names" in asked:
+            gc.disable()  # nothing of it is freed before the end
+            found = reading.as_json(data, asked["names"])
+        else:
+            found = answer(asked)
         code = 0 if _write_all(write, found.encode()) else 1
     except BaseException:  # nothing may return into the parent's code
         code = 70
@@ -157,15 +169,19 @@ def _close_everything_but(results: int) -> None:
 def answer(asked: dict[str, Any]) -> str:
     """Run one answer on its cases, and return the results as JSON."""
     cases = probes.from_json(probes.Case, asked["cases"])
-    module = types.ModuleType("submission")
-    sys.modules["submission"] = module
+    module = types.ModuleType("__main__")  # as in a notebook
+    sys.modules["__main__"] = module
     namespace = module.__dict__
+    namespace |= {"display": lambda *objects, **options: None, "get_ipython": Shell}
+    label = "the notebook"
     try:
-        for source, label in asked["code"]:
-            exec(compile(source, label, "exec", dont_inherit=True), namespace)
+        for number, (source, label) in enumerate(asked["code"]):
+            name = f"{label}, part {number}"  # as a file that inspect finds: TorchScript reads the source again
+            linecache.cache[name] = len(source), None, source.splitlines(True), name
+            exec(compile(source, name, "exec", dont_inherit=True), namespace)
         found = namespace[asked["answer"]]
     except BaseException as error:
-        problem, label = error, locals().get("label", "the notebook")
+        problem = error
 
         def stopped() -> None:
             raise problem
@@ -176,8 +192,22 @@ def answer(asked: dict[str, Any]) -> str:
     return probes.to_json(probes.run(found, cases, asked["probe"]))
 
 
-def report(paths: dict[str, str]) -> str:
-    """Return what this child can do, as JSON: its user, and which paths it can read or write."""
+class Shell:
+    """What ``get_ipython()`` gives: there is no IPython here, and whatever it is asked for does nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a function that does nothing."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *arguments, **options: None
+
+
+def report(paths: dict[str, str], look: list[str]) -> str:
+    """Return what this child can do, as JSON.
+
+    Its user, which paths it can read or write, which calls it can make, and which right answers it finds below the
+    folders `look`.
+    """
     network = []
     try:
         network = [name for _, name in socket.if_nameindex() if name != "lo"]
@@ -192,7 +222,9 @@ def report(paths: dict[str, str]) -> str:
             "readable": [name for name, path in paths.items() if os.access(path, os.R_OK)],
             "writable": [name for name, path in paths.items() if os.access(path, os.W_OK)],
             "files": sorted(os.listdir(".")),
+            "open": calls.open_ways(),
             "limits": limits,
+            "references": sorted(hiding.copies(look)),
         }
     )
 
@@ -200,6 +232,9 @@ def report(paths: dict[str, str]) -> str:
 def main() -> None:
     """Serve on the socket whose descriptor is the first argument; the second names the children's user."""
     isolation.die_with_parent()
+    for kind in (resource.RLIMIT_CPU, resource.RLIMIT_AS):  # those of the process that started this one are its own
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (hard, hard))
     control = socket.socket(fileno=int(sys.argv[1]))
     uid = int(sys.argv[2]) if sys.argv[2] != "-" else None
     torch.set_num_threads(1)

@@ -88,8 +88,8 @@ def kid(x: Array, y: Array, subsets: int = 100, subset_size: int = 1000, seed: i
     """Return the kernel Inception distance of two samples: MMD² with a cubic kernel, mean over random subsets.
 
     Bińkowski et al. 2018 (arXiv:1801.01401), section 4: k(x, y) = (x·y / F + 1)³, unbiased estimator on each
-    subset. The expectation does not depend on the subset's size; near equality single values are negative as
-    often as positive. Subsets overlap, so `std` is the spread of one subset and not the error of the mean.
+    subset. The expectation does not depend on the subset's size; near equality single values are negative more
+    often than not. Subsets overlap, so `std` is the spread of one subset and not the error of the mean.
 
     Args:
         x, y: float (N, F) and (M, F).

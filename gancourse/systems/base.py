@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gancourse.datasets.source import Batch
 from gancourse.errors import UserError, check_whole
 from gancourse.layers import check_conditions, check_labels
+from gancourse.losses import HALF
 
 PICTURES_PER_SHEET, POINTS_PER_SHEET = 64, 2_500
 STATISTICS = ("running_mean", "running_var")
@@ -50,7 +51,11 @@ class Phase:
         check_whole("repeat", self.repeat, 1, 10**6)
         check_whole("every", self.every, 1, 10**9)
         check_whole("start", self.start, 0, 10**9)
-        self.owned = {id(p) for p in self.parameters()}
+
+    @property
+    def owned(self) -> set[int]:
+        """The identities of these parameters, those that joined the optimiser later among them."""
+        return {id(p) for p in self.parameters()}
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return the parameters that this phase may change."""
@@ -92,9 +97,15 @@ class Average:
         for name, slots, key in _slots(self._network):
             source, target = slots[key], own[name]
             self._held.append((slots, key, source, source.data_ptr()))
-            if target.device != source.device or target.stride() != source.stride():
-                target.data = torch.empty_like(source, dtype=target.dtype).copy_(target)  # the average moves along
-            if isinstance(source, nn.Parameter) or key.endswith(STATISTICS):
+            averaged = isinstance(source, nn.Parameter) or key.endswith(STATISTICS)
+            if averaged and source.dtype in HALF:
+                raise TypeError(
+                    f"{name.lstrip('.')} is {str(source.dtype)[6:]}, too coarse for an average: small steps would be "
+                    "rounded away. Keep weights in float32, and compute in half precision under autocast."
+                )
+            if (target.device, target.dtype, target.stride()) != (source.device, source.dtype, source.stride()):
+                target.data = torch.empty_like(source).copy_(target)  # the average moves along
+            if averaged:
                 sources.append(source)
                 targets.append(target)
             else:
@@ -178,9 +189,10 @@ class System:
     # ------------------------------------------------------------------ what the loop asks for
 
     def start_step(self, step: int) -> None:
-        """Prepare for `step`: before each one, and after building, resuming and loading.
+        """Prepare for `step`: before each one, before samples are shown, and after building, training and loading.
 
-        What it does is a function of `step` alone (a fading-in, a falling rate), so calling it twice does no harm.
+        What it does is a function of `step` alone (a fading-in, a falling rate), so calling it twice does no harm. A
+        network's attribute is set on the averaged network too: that is the one that draws.
         """
         self.step = step
 
@@ -197,14 +209,14 @@ class System:
             raise NotImplementedError(f"{type(self).__name__} saves {', '.join(state)} and has no load_extra_state.")
 
     def see(self, name: str, value: Tensor) -> Tensor:
-        """Note a value of any shape for the log, cut off from its graph, and hand it on as it is.
+        """Note a value of any shape for the log, a copy cut off from its graph, and hand it on as it is.
 
         Raises:
             KeyError: the name is not in `notes`: the log has no column for it.
         """
         if name not in self.notes:
             raise KeyError(f"{type(self).__name__}.notes lacks {name!r}: the log has no column for it.")
-        self.seen[name] = value.detach()
+        self.seen[name] = value.detach().clone()  # it may be a part of a batch, or be changed in place later
         return value
 
     def parameters(self) -> list[nn.Parameter]:
@@ -242,7 +254,7 @@ class LatentSystem(System):
 
     Attributes:
         random: the generator of these numbers; None: torch's own.
-        d_outputs: what D must return, by name; see :attr:`gancourse.networks.Networks.d_outputs`.
+        d_outputs: what D must return, by name; see ``Networks.d_outputs``.
         conditional: whether the networks must have conditions; None: as they like.
     """
 
@@ -345,7 +357,7 @@ class LatentSystem(System):
                     "such as digits-cgan, can."
                 )
             return Drawn(self.generate(z))
-        stream = _seeded(seed + 2**32)  # of its own beside the noise
+        stream = _seeded(seed + 2**32)  # torch keeps 32 bits of a seed: the numbers of the noise, read otherwise
         uniform = torch.randint(self.spec.classes, (n,), generator=stream, device="cpu")
         labels = uniform if c is None else check_labels(c, self.spec.classes, n)
         return Drawn(self.generate(z, labels), labels)

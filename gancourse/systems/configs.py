@@ -84,6 +84,8 @@ class Adversarial(Config):
         networks = self.__dict__.get("networks")
         if networks is None or name.startswith("__"):
             raise AttributeError(name)
+        if not hasattr(networks, name):
+            raise AttributeError(f"Neither {type(self).__name__} nor its networks ({kind(networks)}) have {name!r}.")
         return getattr(networks, name)
 
     @property

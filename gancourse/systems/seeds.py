@@ -382,7 +382,7 @@ class Seeds:
         z = torch.randn(n, spec.latent_dim, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
         inputs = [z.to(self.device).expand(count, -1, -1)]
         if spec.classes:
-            stream = torch.Generator("cpu").manual_seed(seed + 2**32)
+            stream = torch.Generator("cpu").manual_seed(seed + 2**32)  # as in LatentSystem.draw
             labels = torch.randint(spec.classes, (n,), generator=stream, device="cpu")
             inputs.append(labels.to(self.device).expand(count, -1))
         network = self.average.module if averaged else self.system.G

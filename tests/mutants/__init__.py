@@ -12,7 +12,9 @@
     at_half.right(1.386, 2 * math.log(2))
     at_half.wrong("one-expectation", math.log(2), 0.693)
 
-``gancourse exercises selftest`` asks that each right one passes and each wrong one gets its own hint, on every seed.
+``gancourse exercises selftest`` asks that each right one passes and each wrong one gets its own hint, on every seed. It
+tries the rows and knobs of an exercise's table as well (``gancourse.checks.forms``). So what stands here is written in
+another way than those, as students write it, or has a fault of another kind.
 """
 
 from __future__ import annotations

@@ -12,17 +12,8 @@ from . import Answers
 
 four_slopes = Answers("failure.four_slopes")
 
-sigma = 1 / (1 + math.exp(8))
 four_slopes.right([-1.0, -3.35e-4, -2982, -1.0])
-four_slopes.right((-1.0003, -0.000335, -2981, -0.9997))
-four_slopes.right(torch.tensor([-1.0003354, -3.3535e-4, -2981.958, -0.99966], dtype=torch.float64))
 four_slopes.wrong("flat-in-d", [-3.35e-4, -3.35e-4, -2982, -1.0], [0.0, -3.35e-4, -2982, -1.0])
-four_slopes.wrong("sign", [1.0, 3.35e-4, 2982, 1.0])
-four_slopes.wrong("by-d-and-by-a", [-3.35e-4, -1.0, -1.0, -2982])
-four_slopes.wrong("losses-swapped", [-2982, -1.0, -1.0, -3.35e-4])
-four_slopes.wrong("no-sigmoid-slope", [-1.0, -1.0, -2982, -2982])
-four_slopes.wrong("same-by-a", [-1.0, -3.35e-4, -2982, -3.35e-4])
-four_slopes.wrong("inner-sign", [1.0, 3.35e-4, -2982, -1.0])
 four_slopes.wrong("value", [-1.0, -4.5e-5, -22026, -1.0])  # at -10, the chapter's logit
 four_slopes.wrong("not-done", None)
 
@@ -57,7 +48,6 @@ def soft_plus_and_line(a, b, t):
     return softplus(-a).mean() + (1 - t) * a.mean() + softplus(b).mean()
 
 
-@soft_d_loss.wrong("probabilities")
 def as_given(real_logits, fake_logits, target):
     D_real, D_fake = torch.sigmoid(real_logits), torch.sigmoid(fake_logits)
     loss = bce(D_real, torch.full_like(D_real, target))
@@ -82,7 +72,7 @@ soft_d_loss.wrong("clamped", through(lambda a: torch.sigmoid(a.clamp(-10, 10))))
 soft_d_loss.wrong("clamped", through(lambda a: torch.sigmoid(a) * (1 - 2e-4) + 1e-4))
 
 
-@soft_d_loss.wrong("clamped")
+@soft_d_loss.wrong("probabilities")
 def zero_where_infinite(real, fake, target):
     def log(x):
         return torch.where(x > 0, x.clamp(min=1e-30).log(), torch.full_like(x, -100.0))
@@ -96,24 +86,7 @@ def in_double_precision(real, fake, target):
     return as_given(real.double(), fake.double(), target).float()
 
 
-@soft_d_loss.wrong("sigmoid-twice")
-def sigmoid_then_logits(real, fake, target):
-    return cross_entropy_on_logits(torch.sigmoid(real), torch.sigmoid(fake), target)
-
-
-@soft_d_loss.wrong("target-for-fakes")
-def softens_both(real, fake, target):
-    return bce_logits(real, torch.full_like(real, target)) + bce_logits(fake, torch.full_like(fake, 1 - target))
-
-
-@soft_d_loss.wrong("hard-target")
-def forgets_the_target(real, fake, target):
-    return bce_logits(real, torch.ones_like(real)) + bce_logits(fake, torch.zeros_like(fake))
-
-
-@soft_d_loss.wrong("half-a-cross-entropy")
-def scales_the_real_part(real, fake, target):
-    return -target * F.logsigmoid(real).mean() - F.logsigmoid(-fake).mean()
+soft_d_loss.wrong("shape", lambda a, b, t: (softplus(a) - t * a).mean(0) + softplus(b).mean(0))
 
 
 @soft_d_loss.wrong("pooled-mean")
@@ -128,15 +101,7 @@ soft_d_loss.wrong("no-grad", lambda a, b, t: cross_entropy_on_logits(a, b, t).de
 
 lost_modes = Answers("failure.lost_modes")
 lost_modes.right([math.inf, 1.204, 0.342], (float("inf"), math.log(10 / 3), 0.3420))
-lost_modes.right(torch.tensor([torch.inf, 1.2040, 0.3420]))
-lost_modes.wrong("order-swapped", [1.204, math.inf, 0.342])
 lost_modes.wrong("finite", [10.0, 1.204, 0.342])
-lost_modes.wrong("reverse-infinite", [math.inf, math.inf, 0.342])
-lost_modes.wrong("bits", [math.inf, 1.737, 0.4934])
-lost_modes.wrong("all-modes", [math.inf, math.log(10), 0.342], [math.inf, math.log(7), 0.342])
-lost_modes.wrong("jsd-at-its-bound", [math.inf, 1.204, 0.6931])
-lost_modes.wrong("jsd-without-half", [math.inf, 1.204, 0.684])
-lost_modes.wrong("jsd-as-overlap", [math.inf, 1.204, 0.485])
 lost_modes.wrong("shape", [math.inf, 1.204])
 
 # 4 ---------------------------------------------------------------------------------------------------
@@ -198,20 +163,13 @@ def by_the_identity(theta, std, data, x, frozen):
     return torch.autograd.grad(total, t)[0].item()
 
 
-loss_slope.wrong("never-frozen", by_autograd(lambda p, q, D: -q * D.log(), lambda D, frozen: D))
-loss_slope.wrong("always-frozen", by_autograd(lambda p, q, D: -q * D.log(), lambda D, frozen: D.detach()))
 loss_slope.wrong("flag-inverted", by_autograd(lambda p, q, D: -q * D.log(), lambda D, f: D if f else D.detach()))
-loss_slope.wrong("sign", by_autograd(lambda p, q, D: q * D.log()))
-loss_slope.wrong("minimax", by_autograd(lambda p, q, D: q * torch.log1p(-D)))
-loss_slope.wrong("d-swapped", by_autograd(lambda p, q, D: -q * torch.log1p(-D)))
-loss_slope.wrong("under-data", by_autograd(lambda p, q, D: -p * D.log() + 0 * q))
-loss_slope.wrong("no-density", by_autograd(lambda p, q, D: -D.log() + 0 * q))
 loss_slope.wrong("raises", by_autograd(lambda p, q, D: -q.detach() * D.log()))  # nothing is left to differentiate
 
 
-@loss_slope.wrong("no-step")
-def sum_without_step(theta, std, data, x, frozen):
-    return with_detach(theta, std, data, x, frozen) / (x[1] - x[0])
+@loss_slope.wrong("value")
+def with_the_chapters_step(theta, std, data, x, frozen):
+    return with_detach(theta, std, data, x, frozen) / (x[1] - x[0]) * 0.01
 
 
 def identity(js_factor, forward=False):
@@ -231,8 +189,6 @@ def identity(js_factor, forward=False):
 
 
 loss_slope.wrong("jsd-once", identity(-1))
-loss_slope.wrong("jsd-climbed-down", identity(2))
-loss_slope.wrong("kl-alone", identity(0))
 loss_slope.wrong("forward-kl", identity(-2, forward=True))
 
 # 5 ---------------------------------------------------------------------------------------------------
@@ -277,15 +233,9 @@ def weighted_logits(a, divergence):  # only the slope counts
     return -(weights[divergence].detach() * a).mean()
 
 
-divergence_loss.wrong("orders-swapped", chosen(forward=lambda a: -a, reverse=lambda a: -a.exp()))
 divergence_loss.wrong("sign", chosen(lambda a: a.exp(), lambda a: a, lambda a: softplus(a) / 2))
-divergence_loss.wrong("missing-mean", chosen(total=torch.sum))
 divergence_loss.wrong("two-jsd", chosen(js=lambda a: F.logsigmoid(-a)))
 divergence_loss.wrong("nonsaturating-js", chosen(js=lambda a: -F.logsigmoid(a)))
-divergence_loss.wrong("nonsaturating-reverse", chosen(reverse=lambda a: -F.logsigmoid(a)))
-divergence_loss.wrong("ratio-upside-down", chosen(forward=lambda a: torch.exp(-a)))
-divergence_loss.wrong("d-for-ratio", chosen(forward=lambda a: -torch.sigmoid(a)))
-divergence_loss.wrong("forward-log", chosen(forward=lambda a: softplus(-a)))
 divergence_loss.wrong("shape", chosen(total=lambda loss: loss))
 divergence_loss.wrong("gradient", chosen(js=lambda a: softplus(-a) / 2))
 divergence_loss.wrong("type", lambda a, divergence: three_branches(a, divergence).item())
@@ -442,12 +392,8 @@ def in_a_loop(points, centres, stds):
 
 mode_report.right(given(2, True, True))
 mode_report.wrong("l1-metric-and-no-radius-and-one-radius", given())
-mode_report.wrong("l1-metric-and-no-radius", given(own=True))
-mode_report.wrong("l1-metric-and-one-radius", given(radius=True))
-mode_report.wrong("no-radius-and-one-radius", given(p=2))
-mode_report.wrong("l1-metric", given(radius=True, own=True))
-mode_report.wrong("no-radius", given(p=2, own=True))
 mode_report.wrong("one-radius", given(p=2, radius=True))
+mode_report.wrong("value", lambda points, centres, stds: by_differences(points, centres, 1.05 * stds))
 
 
 @mode_report.wrong("squared")
@@ -455,19 +401,6 @@ def only_one_side_squared(points, centres, stds):
     best = ((points[:, None] - centres[None]) ** 2).sum(-1).min(dim=1)
     good = best.values < 3 * stds[best.indices]
     return len(best.indices[good].unique()), good.double().mean()
-
-
-@mode_report.wrong("any-centre")
-def near_any(points, centres, stds):
-    good = torch.cdist(points, centres) <= 3 * stds[None]
-    return good.any(0).sum(), good.any(1).double().mean()
-
-
-@mode_report.wrong("nearest-in-widths")
-def scaled_distance(points, centres, stds):
-    best = (torch.cdist(points, centres) / stds[None]).min(dim=1)
-    good = best.values <= 3
-    return best.indices[good].unique().numel(), good.double().mean()
 
 
 @mode_report.wrong("share-of-modes")

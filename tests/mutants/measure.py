@@ -56,16 +56,7 @@ def in_numpy(x, y):
     return np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2) + np.trace(c1) + np.trace(c2) - 2 * cross
 
 
-def with_pieces(formula):
-    return lambda x, y: formula(*pieces(x, y))
-
-
-frechet.wrong("mean-not-squared", with_pieces(lambda m, t, c: m.sqrt() + t - 2 * c))
-frechet.wrong("no-means", with_pieces(lambda m, t, c: t - 2 * c))
 frechet.wrong("no-covariances", lambda x, y: torch.dist(x.mean(0), y.mean(0)) ** 2)
-frechet.wrong("root-of-the-whole", with_pieces(lambda m, t, c: (m + t - 2 * c) ** 0.5))
-frechet.wrong("factor-two", with_pieces(lambda m, t, c: m + t - c))
-frechet.wrong("sign", with_pieces(lambda m, t, c: m + t + 2 * c))
 
 
 @frechet.wrong("biased-covariance")
@@ -74,12 +65,6 @@ def divides_by_n(x, y):
     c1, c2 = a.T @ a / len(x), b.T @ b / len(y)
     cross = torch.linalg.matrix_norm(root(c1) @ root(c2), ord="nuc")
     return (x.mean(0) - y.mean(0)).pow(2).sum() + c1.trace() + c2.trace() - 2 * cross
-
-
-@frechet.wrong("roots-multiplied")
-def product_of_roots(x, y):
-    means, traces, _ = pieces(x, y)
-    return means + traces - 2 * torch.trace(root(x.T.cov()) @ root(y.T.cov()))
 
 
 @frechet.wrong("roots-multiplied")
@@ -93,13 +78,6 @@ def variances_only(x, y):
     return (x.mean(0) - y.mean(0)).pow(2).sum() + (v + w - 2 * (v * w).sqrt()).sum()
 
 
-@frechet.wrong("rows-for-features")
-def cov_without_transpose(x, y):
-    c1, c2 = torch.cov(x), torch.cov(y)
-    cross = torch.linalg.matrix_norm(root(c1) @ root(c2), ord="nuc")
-    return (x.mean(0) - y.mean(0)).pow(2).sum() + c1.trace() + c2.trace() - 2 * cross
-
-
 @frechet.wrong("tiny-negative")
 def no_clamp(x, y):
     c1, c2 = torch.cov(x.T), torch.cov(y.T)
@@ -107,11 +85,11 @@ def no_clamp(x, y):
     return (x.mean(0) - y.mean(0)).pow(2).sum() + c1.trace() + c2.trace() - 2 * cross
 
 
-@frechet.wrong("not-finite")
+@frechet.wrong("nan")
 def root_of_every_entry(x, y):
     means, traces, _ = pieces(x, y)
     c1, c2 = torch.cov(x.T), torch.cov(y.T)
-    return means + traces - 2 * torch.trace(torch.linalg.matrix_power(c1, 1) @ c2.sqrt())
+    return means + traces - 2 * torch.trace(c1.sqrt() @ c2.sqrt())
 
 
 # 2 ---------------------------------------------------------------------------------------------------
@@ -162,20 +140,11 @@ def from_parts(formula):
     return score
 
 
-inception_score.wrong("missing-exp", from_parts(lambda p, m, kl: kl.mean()))
 inception_score.wrong("mean-of-exp", from_parts(lambda p, m, kl: kl.exp().mean()))
-inception_score.wrong("bits", from_parts(lambda p, m, kl: torch.exp(kl.mean() / math.log(2))))
-inception_score.wrong("two-to-the-nats", from_parts(lambda p, m, kl: 2 ** kl.mean()))
-inception_score.wrong("variety-only", from_parts(lambda p, m, kl: entropy(m).exp()))
-inception_score.wrong("sureness-only", from_parts(lambda p, m, kl: entropy(p).mean().neg().exp()))
+inception_score.wrong("reversed-kl", from_parts(lambda p, m, kl: (m * (m.log() - p.log())).sum(dim=1).mean().exp()))
 inception_score.wrong("uniform-marginal", from_parts(lambda p, m, kl: (math.log(p.shape[1]) - entropy(p).mean()).exp()))
-
-
-@inception_score.wrong("reversed-kl")
-def other_order(logits):
-    p = logits.softmax(dim=1)
-    marginal = p.mean(dim=0)
-    return (marginal * (marginal.log() - p.log())).sum(dim=1).mean().exp()
+inception_score.wrong("softmax-twice", lambda logits: entropies(logits.softmax(dim=1)))
+inception_score.wrong("wrong-axis", lambda logits: log_softmax_throughout(logits.double().softmax(dim=0).log()))
 
 
 @inception_score.wrong("zero-log-zero")
@@ -183,16 +152,6 @@ def as_written_in_the_formula(logits):
     p = torch.softmax(logits, dim=1)
     return (p * torch.log(p / p.mean(dim=0))).sum(dim=1).mean().exp()
 
-
-@inception_score.wrong("marginal-of-mean-logits")
-def mean_of_logits(logits):
-    p = logits.double().softmax(dim=1)
-    log_marginal = logits.double().mean(dim=0).log_softmax(dim=0)
-    return (torch.special.xlogy(p, p) - p * log_marginal).sum(dim=1).mean().exp()
-
-
-inception_score.wrong("softmax-twice", lambda logits: entropies(logits.softmax(dim=1)))
-inception_score.wrong("wrong-axis", lambda logits: log_softmax_throughout(logits.double().softmax(dim=0).log()))
 
 # 3 ---------------------------------------------------------------------------------------------------
 
@@ -230,26 +189,14 @@ def pair_by_pair(x, y):
     return mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
 
 
-def estimate(kernel=cubic, within=None, cross=2):
-    def different(k):
-        return (k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1))
-
-    mean = within or different
-    return lambda x, y: mean(kernel(x, x)) + mean(kernel(y, y)) - cross * kernel(x, y).mean()
+def all_pairs(x, y):
+    return cubic(x, x).mean() + cubic(y, y).mean() - 2 * cubic(x, y).mean()
 
 
-kid.wrong("diagonal", estimate(within=torch.mean))
-kid.wrong("diagonal-in-the-sum", estimate(within=lambda k: k.sum() / (len(k) * (len(k) - 1))))
-kid.wrong("diagonal-in-the-count", estimate(within=lambda k: (k - k.diag().diag()).mean()))
-kid.wrong("cross-once", estimate(cross=1))
-kid.wrong("no-scale", estimate(lambda a, b: (a @ b.T + 1) ** 3))
-kid.wrong("no-constant", estimate(lambda a, b: (a @ b.T / a.shape[1]) ** 3))
-kid.wrong("degree-two", estimate(lambda a, b: (a @ b.T / a.shape[1] + 1) ** 2))
-kid.wrong("linear", estimate(lambda a, b: a @ b.T / a.shape[1] + 1))
+kid.wrong("diagonal", all_pairs)
 kid.wrong("root", lambda x, y: without_the_diagonal(x, y).sqrt())
-kid.wrong("sign", lambda x, y: -without_the_diagonal(x, y))
-kid.wrong("never-negative", lambda x, y: without_the_diagonal(x, y).clamp(min=0))
-kid.wrong("raises", estimate(lambda a, b: (a * b / a.shape[1] + 1) ** 3))
+kid.wrong("never-negative", lambda x, y: max(without_the_diagonal(x, y).item(), 0))
+kid.wrong("raises", lambda x, y: without_the_diagonal(x * y, y))
 
 # 4 ---------------------------------------------------------------------------------------------------
 
@@ -270,10 +217,8 @@ def given(real, fake, k, itself=True, swapped=True):
     return (reached, plausible) if swapped else (plausible, reached)
 
 
-def share(centres, points, radius, closed=True):
-    distance = distances(points, centres)
-    inside = distance <= radius if closed else distance < radius
-    return inside.any(dim=1).double().mean().item()
+def share(centres, points, radius):
+    return (distances(points, centres) <= radius).any(dim=1).double().mean().item()
 
 
 def reach(x, k):
@@ -315,26 +260,6 @@ precision_recall.wrong("swapped", lambda real, fake, k: given(real, fake, k, its
 precision_recall.wrong("counts-itself", lambda real, fake, k: given(real, fake, k, swapped=False))
 
 
-@precision_recall.wrong("open-balls")
-def strictly_inside(real, fake, k):
-    return share(real, fake, reach(real, k), closed=False), share(fake, real, reach(fake, k), closed=False)
-
-
-@precision_recall.wrong("one-neighbour-further")
-def off_by_one_the_other_way(real, fake, k):
-    return by_sorting(real, fake, k + 1)
-
-
-@precision_recall.wrong("mean-radius")
-def one_radius(real, fake, k):
-    return share(real, fake, reach(real, k).mean()), share(fake, real, reach(fake, k).mean())
-
-
-@precision_recall.wrong("largest-radius")
-def widest_radius(real, fake, k):
-    return share(real, fake, reach(real, k).max()), share(fake, real, reach(fake, k).max())
-
-
 @precision_recall.wrong("nearest-ball")
 def only_the_nearest(real, fake, k):
     def covered(centres, points):
@@ -342,13 +267,6 @@ def only_the_nearest(real, fake, k):
         return (d <= reach(centres, k)[which]).double().mean()
 
     return covered(real, fake), covered(fake, real)
-
-
-@precision_recall.wrong("balls-for-points")
-def wrong_axis(real, fake, k):
-    d = distances(real, fake)
-    precision = (d <= reach(real, k)[:, None]).any(dim=1).double().mean()
-    return precision, (d <= reach(fake, k)[None]).any(dim=0).double().mean()
 
 
 @precision_recall.wrong("recall-of-precision")
@@ -407,13 +325,11 @@ def through_bytes(G, features, z, batch_size):
 
 
 sample_features.wrong("untouched", pipeline(lambda x: x, train=True, graph=True))
-sample_features.wrong("untouched", pipeline(lambda x: x, train=True))
-sample_features.wrong("train-mode", pipeline(train=True), pipeline(train=True, graph=True))
-sample_features.wrong("no-preprocessing", pipeline(lambda x: x), pipeline(lambda x: x, graph=True))
-sample_features.wrong("clipped-only", pipeline(lambda x: x.clip(-1, 1)))
+sample_features.wrong("train-mode", pipeline(train=True, graph=True))
+sample_features.wrong("no-preprocessing", pipeline(lambda x: x, graph=True))
 sample_features.wrong("cut-not-rounded", pipeline(lambda x: ((x.clamp(-1, 1) + 1) * 127.5).byte() / 127.5 - 1))
-sample_features.wrong("other-range", pipeline(lambda x: ((x.clamp(-1, 1) + 1) * 127.5).round() / 255))
 sample_features.wrong("keeps-graph", pipeline(graph=True))
+sample_features.wrong("type", lambda G, features, z, batch_size: [eval_and_no_grad(G, features, z, batch_size)])
 
 
 @sample_features.wrong("train-mode-whole")
@@ -422,41 +338,17 @@ def one_large_batch(G, features, z, batch_size):
         return features(eight_bit(G(z)))
 
 
-@sample_features.wrong("last-batch")
-def full_batches_only(G, features, z, batch_size):
-    return eval_and_no_grad(G, features, z[: len(z) // batch_size * batch_size], batch_size)
-
-
-sample_features.wrong("type", lambda G, features, z, batch_size: [eval_and_no_grad(G, features, z, batch_size)])
-
 # 6 ---------------------------------------------------------------------------------------------------
 
 frames = Answers("measure.frames")
-frames.right([4.76, 0.0045, 0.963], (4.762, 9 / 2000, 26 / 27), torch.tensor([4.762, 0.0045, 0.963]))
-frames.wrong("ten-classes", [10, 0.0045, 0.963])
-frames.wrong("counts-pictures", [6.0, 0.0045, 0.963])
-frames.wrong("counts-classes", [5.0, 0.0045, 0.963])
-frames.wrong("no-exp", [1.561, 0.0045, 0.963])
-frames.wrong("zero-floor", [4.76, 0.0, 0.963])
-frames.wrong("floor-twice", [4.76, 0.009, 0.963])
-frames.wrong("all-classes-free", [4.76, 0.005, 0.963])
-frames.wrong("bits", [4.76, 0.00649, 0.963])
-frames.wrong("perfect-is-one", [4.76, 0.0045, 1.0])
-frames.wrong("equal-counts", [4.76, 0.0045, 0.875])
-frames.wrong("empty-balls", [4.76, 0.0045, 0.037])
-frames.wrong("shares-turned", [4.76, 0.0045, 0.704])
 frames.wrong("not-done", None)
+frames.wrong("value", [4.5, 0.0045, 0.963])
 
 # 7 ---------------------------------------------------------------------------------------------------
 
 directions = Answers("measure.directions")
-directions.right([-1, 0, -1, 1], (-1.0, 0.0, -1.0, 1.0), torch.tensor([-1, 0, -1, 1]))
-directions.wrong("turned", [1, 0, 1, -1])
-directions.wrong("no-bias", [0, 0, 0, 0])
-directions.wrong("fid", [1, 0, -1, 1], [0, 0, -1, 1])
-directions.wrong("kid", [-1, -1, -1, 1])
-directions.wrong("label-kl", [-1, 0, 1, 1])
-directions.wrong("inception-score", [-1, 0, -1, -1], [-1, 0, -1, 0])
+directions.wrong("fid", [0, 0, -1, 1])
+directions.wrong("inception-score", [-1, 0, -1, 0])
 directions.wrong("shape", [-1, 0, -1])
 
 # 8 ---------------------------------------------------------------------------------------------------

@@ -137,12 +137,10 @@ def by_autograd(x, p_z, c):
     return total
 
 
-square_density.wrong("density-of-z", lambda x, p_z, c: p_z(x))
 square_density.wrong("forward", lambda x, p_z, c: p_z(c * x * x))
 square_density.wrong("one-root", on_positive(lambda x, p, c: p((x / c).sqrt()) / (2 * (c * x).sqrt())))
 square_density.wrong("negative-root", on_positive(lambda x, p, c: p(-(x / c).sqrt()) / (2 * (c * x).sqrt())))
 square_density.wrong("symmetric", on_positive(lambda x, p, c: 2 * p((x / c).sqrt()) / (2 * (c * x).sqrt())))
-square_density.wrong("no-slope", on_positive(lambda x, p, c: p((x / c).sqrt()) + p(-((x / c).sqrt()))))
 square_density.wrong("c-forgotten", on_positive(lambda x, p, c: (p(x.sqrt()) + p(-x.sqrt())) / (2 * x.sqrt())))
 square_density.wrong("c-in-slope-only", on_positive(lambda x, p, c: (p(x.sqrt()) + p(-x.sqrt())) / (2 * c * x.sqrt())))
 
@@ -227,13 +225,13 @@ def repaired(**done):
     return lambda D, G, x, z: printed(D, G, x, z, **done)
 
 
-value_loss.wrong("left-minus-logs-noise", repaired())
-value_loss.wrong("left-minus-noise", repaired(logs=True))
-value_loss.wrong("left-minus-logs", repaired(noise=True))
-value_loss.wrong("left-logs-noise", repaired(minus=True))
-value_loss.wrong("left-minus", repaired(logs=True, noise=True))
-value_loss.wrong("left-noise", repaired(logs=True, minus=True))
-value_loss.wrong("left-logs", repaired(noise=True, minus=True))
+value_loss.wrong("minus-and-logs-and-noise", repaired())
+value_loss.wrong("minus-and-noise", repaired(logs=True))
+value_loss.wrong("minus-and-logs", repaired(noise=True))
+value_loss.wrong("logs-and-noise", repaired(minus=True))
+value_loss.wrong("minus", repaired(logs=True, noise=True))
+value_loss.wrong("noise", repaired(logs=True, minus=True))
+value_loss.wrong("logs", repaired(noise=True, minus=True))
 value_loss.wrong("halved", lambda D, G, x, z: softplus(D, G, x, z) / 2)
 value_loss.wrong("summed", lambda D, G, x, z: F.softplus(-D(x)).sum() + F.softplus(D(G(z))).sum())
 value_loss.wrong("pooled", lambda D, G, x, z: F.softplus(torch.cat([-D(x), D(G(z))])).mean())
@@ -317,16 +315,19 @@ def kl_div_arguments(p, q, share):
 
 js.wrong("jeffreys", lambda p, q, share: share * kl(p, q) + (1 - share) * kl(q, p))
 js.wrong("one-sided", lambda p, q, share: kl(p, mixture(p, q, share)))
-js.wrong("bits", lambda p, q, share: two_kl(p, q, share) / math.log(2))
 js.wrong("root", lambda p, q, share: two_kl(p, q, share).clamp(min=0).sqrt())
-js.wrong("unweighted", lambda p, q, share: kl(p, mixture(p, q, share)) + kl(q, mixture(p, q, share)))
-js.wrong("equal-weights", lambda p, q, share: (kl(p, mixture(p, q, share)) + kl(q, mixture(p, q, share))) / 2)
 js.wrong("middle-not-halved", lambda p, q, share: share * kl(p, p + q) + (1 - share) * kl(q, p + q))
 js.wrong("share-ignored", lambda p, q, share: (kl(p, (p + q) / 2) + kl(q, (p + q) / 2)) / 2)
 js.wrong("equal-middle", lambda p, q, share: share * kl(p, (p + q) / 2) + (1 - share) * kl(q, (p + q) / 2))
 js.wrong("shares-swapped", lambda p, q, share: two_kl(q, p, share))
-js.wrong("rows-together", lambda p, q, share: two_kl(p, q, share).sum())
-js.wrong("rows-averaged", lambda p, q, share: two_kl(p, q, share).mean())
+js.wrong(
+    "middle-swapped",
+    lambda p, q, share: share * kl(p, mixture(q, p, share)) + (1 - share) * kl(q, mixture(q, p, share)),
+)
+js.wrong(
+    "weights-swapped",
+    lambda p, q, share: (1 - share) * kl(p, mixture(p, q, share)) + share * kl(q, mixture(p, q, share)),
+)
 js.wrong("smoothed", lambda p, q, share: two_kl(p + 1e-3, q + 1e-3 * torch.arange(q.shape[-1]), share))
 
 
@@ -385,14 +386,10 @@ def by_autograd_of_f(eta, a, b, c, alternating):
     return torch.autograd.functional.jacobian(step, torch.zeros(2))
 
 
-step_matrix.wrong("never-alternating", lambda eta, a, b, c, alternating: entries(eta, a, b, c, False))
 step_matrix.wrong("always-alternating", lambda eta, a, b, c, alternating: entries(eta, a, b, c, True))
 step_matrix.wrong("flag-inverted", lambda eta, a, b, c, alternating: entries(eta, a, b, c, not alternating))
 step_matrix.wrong("change-only", lambda *args: entries(*args) - torch.eye(2))
 step_matrix.wrong("transposed", lambda *args: entries(*args).T)
-step_matrix.wrong("c-sign", lambda eta, a, b, c, alternating: entries(eta, a, b, -c, alternating))
-step_matrix.wrong("a-sign", lambda eta, a, b, c, alternating: entries(eta, -a, b, c, alternating))
-step_matrix.wrong("curvature-halved", lambda eta, a, b, c, alternating: entries(eta, a / 2, b, c / 2, alternating))
 step_matrix.wrong("players-swapped", lambda eta, a, b, c, alternating: entries(-eta, a, b, c, alternating))
 step_matrix.wrong("y-before-x", lambda *args: entries(*args)[[1, 0]])
 step_matrix.wrong("type", lambda *args: entries(*args).tolist())
@@ -429,46 +426,19 @@ def new_x_from_old_x_alone(eta, a, b, c, alternating):
 
 equilibrium = Answers("optimum.equilibrium")
 BAG = math.log(4) - 0.75 * math.log(3)
-equilibrium.right(
-    [1.386, 0.693, 0.562, 0.0, -math.inf],
-    (2 * math.log(2), math.log(2), BAG, 0, float("-inf")),
-    torch.tensor([1.3863, 0.6931, 0.5623, 0.0, -math.inf]),
-)
+equilibrium.right((2 * math.log(2), math.log(2), BAG, 0, float("-inf")))
 equilibrium.wrong("printed-sign", [-1.386, -0.693, -0.562, 0.0, -math.inf])
-equilibrium.wrong("sum-and-mean-swapped", [0.693, 1.386, 0.562, 0.0, -math.inf])
 equilibrium.wrong("bits", [2.0, 1.0, 0.811, 0.0, -math.inf])
-equilibrium.wrong("half-for-any-bag", [1.386, 0.693, 0.693, 0.0, -math.inf])
-equilibrium.wrong("bag-unweighted", [1.386, 0.693, 1.674, 0.0, -math.inf])
-equilibrium.wrong("bag-sides-swapped", [1.386, 0.693, 1.112, 0.0, -math.inf])
-equilibrium.wrong("far-is-perfect", [1.386, 0.693, 0.562, 1.386, -math.inf])
-equilibrium.wrong("far-is-infinite", [1.386, 0.693, 0.562, math.inf, -math.inf])
-equilibrium.wrong("far-is-bound", [1.386, 0.693, 0.562, 2.773, -math.inf])
-equilibrium.wrong("maximum-for-minimum", [1.386, 0.693, 0.562, 0.0, -1.386])
 equilibrium.wrong("printed-finite", [1.386, 0.693, 0.562, 0.0, 0.0])
-equilibrium.wrong("printed-up", [1.386, 0.693, 0.562, 0.0, math.inf])
 equilibrium.wrong("shape", [1.386, 0.693, 0.562, 0.0])
 equilibrium.wrong("type", 1.386)
 
 # 7 Four games ----------------------------------------------------------------------------------------
 
 other_games = Answers("optimum.other_games")
-other_games.right(
-    [1.4, 4 / 3, math.inf, -math.log(4)],
-    (1.4, 1.333, float("inf"), -1.386),
-    torch.tensor([1.4, 1.3333, math.inf, -1.3863]),
-)
-other_games.wrong("soft-optimum", [1.333, 1.333, math.inf, -1.386])
-other_games.wrong("distance-alone", [0.4, 1.333, math.inf, -1.386])
-other_games.wrong("half-forgotten", [1.8, 1.333, math.inf, -1.386])
+other_games.right((1.4, 1.333, float("inf"), -1.386))
 other_games.wrong("with-logs", [-0.963, -0.963, math.inf, -1.386])
-other_games.wrong("undecided", [1.0, 1.333, math.inf, -1.386])
-other_games.wrong("same-twice", [1.4, 1.4, math.inf, -1.386])
-other_games.wrong("joint-zero", [1.4, 1.333, 0.0, -1.386])
 other_games.wrong("joint-bounded", [1.4, 1.333, 0.4, -1.386])
-other_games.wrong("joint-down", [1.4, 1.333, -math.inf, -1.386])
-other_games.wrong("order-ignored", [1.4, 1.333, math.inf, -0.963])
-other_games.wrong("order-unbounded", [1.4, 1.333, math.inf, -math.inf])
-other_games.wrong("order-zero", [1.4, 1.333, math.inf, 0.0])
 other_games.wrong("not-done", None)
 
 # 8 Which assumption ----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gancourse.errors import unknown
+
 #: Set word (also the module's name) → chapter (also the notebook's name) and title.
 INDEX: dict[str, tuple[str, str]] = {
     "game": ("01_two_players", "Two players, one game"),
@@ -12,3 +14,15 @@ INDEX: dict[str, tuple[str, str]] = {
     "cgan": ("06_cgan", "Conditional GANs"),
     "lsgan": ("07_lsgan", "Least squares"),
 }
+
+
+def word(given: str) -> str:
+    """Return the word of a set that is given by its word, its chapter's number (``06`` or ``6``) or its notebook.
+
+    Raises:
+        UserError: there is no such set; the text suggests the nearest.
+    """
+    for known, (chapter, _) in INDEX.items():
+        if given in (known, chapter, chapter[:2], chapter[:2].lstrip("0")):
+            return known
+    raise unknown("exercise set", given, INDEX)

@@ -3,88 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from itertools import product
-from typing import Any
+from collections.abc import Iterator
+from operator import not_
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.functional import softplus
 
-from gancourse.checks.core import (
-    Case,
-    Comparison,
-    Exercise,
-    Result,
-    Set,
-    Spec,
-    When,
-    close,
-    compare,
-    differ,
-    written,
-)
-from gancourse.checks.probes import build_mixture
+from gancourse.checks.core import Case, Result, Set, Spec, When, close, given
+from gancourse.checks.forms import RightBut, essay, function, generator_of, not_finite, numbers, same, uniform
 
 DOUBLE = torch.float64
 
-
-def generator_of(seed: int) -> torch.Generator:
-    """Return a random generator for the cases of one seed."""
-    return torch.Generator().manual_seed(seed)
-
-
-def uniform(draws: torch.Generator, low: float, high: float) -> float:
-    """Return one number, uniform between two."""
-    return low + (high - low) * torch.rand((), generator=draws, dtype=DOUBLE).item()
-
-
 # 1 Four slopes ---------------------------------------------------------------------------------------
 
-D_AT_8 = 1 / (1 + math.exp(8))
-SLOPES = [-1 / (1 - D_AT_8), -D_AT_8, -1 / D_AT_8, -(1 - D_AT_8)]  # minimax by D, by a; non-saturating by D, by a
-
-FOUR_SLOPES = Exercise(
-    name="failure.four_slopes",
-    title="Two losses, two variables, four slopes",
-    tier="predict",
+FOUR_SLOPES = numbers(
+    "failure.four_slopes",
+    "Two losses, two variables, four slopes",
     points=2,
-    answer="four_slopes",
-    kind="value",
-    judge=compare(
-        SLOPES,
-        {
-            "by-d-and-by-a": (
-                [SLOPES[1], SLOPES[0], SLOPES[3], SLOPES[2]],
-                "the slopes against D and against the logit have changed places",
-            ),
-            "flat-in-d": (
-                When(lambda cases, results: abs(results[0].output[0]) < 0.1),
-                "the first number is the slope against D itself. The curve of log(1 − D) is not flat at D = 0; draw it",
-            ),
-            "sign": (
-                [-slope for slope in SLOPES],
-                "all signs are turned: both losses fall when D rises, or G would have no reason to fool it",
-            ),
-            "losses-swapped": (SLOPES[2:] + SLOPES[:2], "the two losses have changed places"),
-            "no-sigmoid-slope": (
-                [SLOPES[0], SLOPES[0], SLOPES[2], SLOPES[2]],
-                "the logit moves D through a sigmoid, and the sigmoid has a slope of its own; it is missing",
-            ),
-            "same-by-a": (
-                When(lambda cases, results: close(results[0].output[3], -D_AT_8, tol=0.02)),
-                "the last number says that −log D saturates as well. One factor 1/D is large; what does it do to "
-                "the sigmoid's small slope?",
-            ),
-            "inner-sign": (
-                [-SLOPES[0], -SLOPES[1], SLOPES[2], SLOPES[3]],
-                "for the minimax loss the sign of 1 − D's own slope is missing",
-            ),
-        },
-        tol=0.01,
-    ),
+    right="-1/(1-D)  -D  -1/D  D-1",  # minimax by D, by a; non-saturating by D, by a
+    let={"D": 1 / (1 + math.exp(8))},
+    table="""
+    by-d-and-by-a     -D  -1/(1-D)  D-1  -1/D | the slopes against D and against the logit have changed places
+    flat-in-d         -0.1..0.1  *  *  * | the first number is the slope against D itself. The curve of log(1 − D) is
+                                         | not flat at D = 0; draw it
+    sign              1/(1-D)  D  1/D  1-D | all signs are turned: both losses fall when D rises
+    losses-swapped    -1/D  D-1  -1/(1-D)  -D | the two losses have changed places
+    no-sigmoid-slope  -1/(1-D)  -1/(1-D)  -1/D  -1/D | the logit moves D through a sigmoid, whose slope is missing
+    same-by-a         *  *  *  -D | the last number says that −log D saturates as well. One factor 1/D is large; what
+                                  | does it do to the sigmoid's small slope
+    inner-sign        1/(1-D)  D  -1/D  D-1 | for the minimax loss the sign of 1 − D's own slope is missing
+    """,
 )
 
 
@@ -100,148 +50,114 @@ def soft_cases(seed: int) -> list[Case]:
         return centre + 0.8 * torch.rand(len(centre), generator=draws)
 
     first, second = (uniform(draws, 0.75, 0.95) for _ in range(2))
+    columns = (near(-1, 2, -3, 0)[:, None], near(1, -2, 2.5, 0, -1)[:, None])
     sure = (near(-21, 1, -60, -95, 25), near(19, 62, -1, 96, 0.5, -40))
     return [
         Case((near(1, -2, 0.5, 2, 3), near(-1, 1.5, -2.5), first), grads=(0, 1), note="5 real and 3 generated logits"),
         Case((*sure, second), grads=(0, 1), note="logits of up to ±97, in single precision"),
+        Case((*columns, second), grads=(0, 1), note="logits (4, 1) and (5, 1)"),
     ]
 
 
-def soft_d_loss(real_logits: Tensor, fake_logits: Tensor, target: float) -> Tensor:
-    """The discriminator's loss with a soft target for real data."""
-    return (softplus(real_logits) - target * real_logits).mean() + softplus(fake_logits).mean()
+def _price(logits, label):
+    return softplus(logits) - label * logits
 
 
-def broken_soft_d_loss(real_logits: Tensor, fake_logits: Tensor, target: float) -> Tensor:
+def _zero(target):
+    return 0.0
+
+
+def _two_means(real, fake):
+    return real.mean() + fake.mean()
+
+
+def soft_d_loss(
+    real_logits, fake_logits, target, *, see=same, real_label=same, fake_label=_zero, price=_price, join=_two_means
+):
+    """The discriminator's loss with a soft target for real data. Knobs: logits, labels, each price and their mean."""
+    real = price(see(real_logits), real_label(target))
+    return join(real, price(see(fake_logits), fake_label(target)))
+
+
+def broken_soft_d_loss(real_logits, fake_logits, target):
     """As the notebook gives it: through probabilities."""
     real, fake = real_logits.sigmoid(), fake_logits.sigmoid()
     loss = F.binary_cross_entropy(real, torch.full_like(real, target))
     return loss + F.binary_cross_entropy(fake, torch.zeros_like(fake))
 
 
-def _dead(results: list[Result], *which: int) -> bool:
-    """Return whether generated logits of the sure case, where D is wrong, get next to no gradient."""
-    gradient = results[1].gradient(1)
-    return bool(gradient is not None and (gradient[list(which)].abs() < 1e-3).all())
+def _dead(*which: int) -> When:
+    """Recognise a loss that is right to a percent, but gives these logits of the sure case next to no gradient."""
+
+    def test(cases: list[Case], results: list[Result]) -> bool:
+        wanted = given(soft_d_loss, cases, "call")
+        gradient = results[1].gradient(1)[list(which)]
+        return close([results[i].output for i in (0, 2)], [wanted[i].output for i in (0, 2)], 0.01) and bool(
+            gradient.abs().max() < 1e-3
+        )
+
+    return When(test)
 
 
-SOFT_D_LOSS = Exercise(
-    name="failure.soft_d_loss",
-    title="Find the bug: a discriminator that stops learning",
-    tier="implement",
+SOFT_D_LOSS = function(
+    "failure.soft_d_loss",
+    "Find the bug: a discriminator that stops learning",
     points=3,
-    answer="soft_d_loss",
     cases=soft_cases,
-    judge=compare(
-        soft_d_loss,
-        {
-            "probabilities": (
-                broken_soft_d_loss,
-                "the values look safe, but where D is very sure and wrong its gradient is gone: the sigmoid has been "
-                "rounded before the logarithm sees it",
-            ),
-            "log-of-zero": (
-                When(lambda cases, results: not math.isfinite(float(results[1].output))),
-                "for a D that is very sure it gives infinity or NaN: a logarithm meets a sigmoid that was rounded "
-                "to 0 or 1",
-            ),
-            "sigmoid-twice": (
-                lambda real, fake, target: soft_d_loss(real.sigmoid(), fake.sigmoid(), target),
-                "a sigmoid is applied twice: a loss on logits wants the logits themselves",
-            ),
-            "target-for-fakes": (
-                lambda real, fake, target: soft_d_loss(real, fake, target) - (1 - target) * fake.mean(),
-                "the targets of generated samples are softened too; here only those of real data are",
-            ),
-            "hard-target": (
-                lambda real, fake, target: softplus(-real).mean() + softplus(fake).mean(),
-                "target does not enter: this is the loss with the hard target 1",
-            ),
-            "half-a-cross-entropy": (
-                lambda real, fake, target: target * softplus(-real).mean() + softplus(fake).mean(),
-                "a soft target has two terms: a share of it says real, and the rest says generated. One is missing",
-            ),
-            "pooled-mean": (
-                lambda real, fake, target: torch.cat([softplus(real) - target * real, softplus(fake)]).mean(),
-                "one mean runs over both batches together; each batch has its own, and the two are added",
-            ),
-            "more-digits": (
-                When(lambda cases, results: _dead(results, 3) and not _dead(results, 0)),
-                "more digits only move the cliff: at a logit of 20 the gradient is alive now, at 90 it is still dead",
-            ),
-            "clamped": (
-                When(lambda cases, results: _dead(results, 3)),
-                "it is finite, but a clamp has slope zero beyond its edge: a D that is very sure and wrong still "
-                "gets no gradient",
-            ),
-        },
-    ),
+    reference=soft_d_loss,
+    let={
+        "broken": broken_soft_d_loss,
+        "infinite": RightBut((1,), not_finite),
+        "sigmoid": torch.sigmoid,
+        "rest": lambda target: 1 - target,
+        "one": lambda target: 1.0,
+        "half": lambda logits, label: label * softplus(-logits) if label else softplus(logits),
+        "pool": lambda real, fake: torch.cat([real, fake]).mean(),
+        "dead": _dead(0, 3),
+        "dead_at_90": _dead(3),
+    },
+    table="""
+    probabilities   broken         | the values look safe, but where D is very sure and wrong its gradient is gone: the
+                                   | sigmoid has been rounded before the logarithm sees it
+    log-of-zero     infinite       | for a D that is very sure it gives infinity or NaN: a logarithm meets a sigmoid
+                                   | that was rounded to 0 or 1
+    sigmoid-twice   see=sigmoid    | a sigmoid is applied twice: a loss on logits wants the logits themselves
+    target-for-fakes fake_label=rest | the targets of generated samples are softened too; here only those of real data
+    hard-target     real_label=one | target does not enter: this is the loss with the hard target 1
+    half-a-cross-entropy price=half | a share of a soft target says real, the rest generated. One term is missing
+    pooled-mean     join=pool      | one mean runs over both batches together; each batch has its own
+    clamped         dead           | it is finite, but a D that is very sure and wrong still gets no gradient: a clamp
+                                   | has slope zero beyond its edge, and so has a sigmoid that is rounded
+    more-digits     dead_at_90     | more digits only move the cliff: at a logit of 20 the gradient is alive now, at 90
+                                   | it is still dead
+    """,
 )
 
 
 # 3 The price of lost modes ---------------------------------------------------------------------------
 
-MODES, KEPT = 10, 3
-_P, _Q = 1 / MODES, 1 / KEPT  # the weight of a kept mode in the data, and in the samples
-_M = (_P + _Q) / 2
-LOST_KL = math.log(MODES / KEPT)
-LOST_JSD = (KEPT * (_P * math.log(_P / _M) + _Q * math.log(_Q / _M)) + (MODES - KEPT) * _P * math.log(2)) / 2
-LOST = [math.inf, LOST_KL, LOST_JSD]
+KEPT, BOTH = 1 / 3, (1 / 10 + 1 / 3) / 2  # the weight of a kept mode in the samples, and in the mixture of both laws
+JSD = (3 * (0.1 * math.log(0.1 / BOTH) + KEPT * math.log(KEPT / BOTH)) + 7 * 0.1 * math.log(2)) / 2
 
-
-def _near(value: float, tol: float = 0.01) -> Callable[[Any], bool]:
-    return lambda output: close(output, value, tol)
-
-
-def _item(position: int, *values: float) -> When:
-    """Recognise a list whose item at `position` is one of these values."""
-    return When(lambda cases, results: any(_near(value)(results[0].output[position]) for value in values))
-
-
-LOST_MODES = Exercise(
-    name="failure.lost_modes",
-    title="What three divergences say about lost modes",
-    tier="predict",
+LOST_MODES = numbers(
+    "failure.lost_modes",
+    "What three divergences say about lost modes",
     points=2,
-    answer="lost_modes",
-    kind="value",
-    judge=compare(
-        LOST,
-        {
-            "order-swapped": (
-                [LOST_KL, math.inf, LOST_JSD],
-                "the two KL have changed places. KL(p ‖ q) averages under p: for which order does p have mass where "
-                "q has none",
-            ),
-            "finite": (
-                When(lambda cases, results: math.isfinite(results[0].output[0])),
-                "the first number is finite. What is log(p/q) at a data point from a mode that G never draws",
-            ),
-            "reverse-infinite": (
-                _item(1, math.inf),
-                "the second number is infinite. It averages over generated samples only; is there one that the data "
-                "could not have produced",
-            ),
-            "bits": (
-                [math.inf, LOST_KL / math.log(2), LOST_JSD / math.log(2)],
-                "these are bits; the course measures in nats",
-            ),
-            "all-modes": (
-                _item(1, math.log(MODES), math.log(KEPT), math.log(MODES - KEPT)),
-                "the second number: inside the kept modes, by which factor is the generator's density above the data's",
-            ),
-            "jsd-at-its-bound": (
-                _item(2, math.log(2)),
-                "JSD is log 2 only when nothing overlaps; here three modes do",
-            ),
-            "jsd-without-half": (_item(2, 2 * LOST_JSD), "the two halves of the JSD are averaged, not added"),
-            "jsd-as-overlap": (
-                _item(2, (1 - KEPT / MODES) * math.log(2)),
-                "for the JSD it is not enough to know how many modes are lost: the kept ones have other weights too",
-            ),
-        },
-        tol=0.01,
-    ),
+    right="inf  log(10/3)  JSD",
+    let={"JSD": JSD},
+    table="""
+    order-swapped    log(10/3)  inf  JSD | the two KL have changed places. KL(p ‖ q) averages under p: for which order
+                                | does p have mass where q has none
+    finite           !  *  *    | the first number: what is log(p/q) at a data point from a mode that G never draws
+    reverse-infinite *  inf  *  | the second number averages over generated samples only; is there one that the data
+                                | could not have produced
+    bits             inf  log2(10/3)  JSD/log(2) | these are bits; the course measures in nats
+    all-modes        *  log(10);log(3);log(7)  * | the second number: inside the kept modes, by which factor is the
+                                | generator's density above the data's
+    jsd-at-its-bound *  *  log(2) | JSD is log 2 only when nothing overlaps; here three modes do
+    jsd-without-half *  *  2*JSD | the two halves of the JSD are averaged, not added
+    jsd-as-overlap   *  *  0.7*log(2) | for the JSD the kept modes count too: they have other weights
+    """,
 )
 
 
@@ -252,8 +168,8 @@ def slope_cases(seed: int) -> list[Case]:
     """A mixture of two normals as data, a normal as generator; D at rest and D that follows."""
     draws = generator_of(seed)
     cases: list[Case] = []
-    x = torch.linspace(-7, 7, 1401, dtype=DOUBLE)
-    for frozen in (True, False, True, False):
+    for frozen, n in ((True, 1401), (False, 1201), (True, 1001), (False, 1301)):
+        x = torch.linspace(-7, 7, n, dtype=DOUBLE)
         weight = uniform(draws, 0.25, 0.4)
         means = [uniform(draws, -2.0, -1.0), uniform(draws, 0.5, 1.5)]
         options = {"means": means, "stds": [uniform(draws, 0.8, 1.0), uniform(draws, 0.8, 1.0)]}
@@ -264,140 +180,76 @@ def slope_cases(seed: int) -> list[Case]:
     return cases
 
 
-Pieces = tuple[Tensor, Tensor, Tensor, Callable[[Tensor], float]]
+def _minus_log_d(p, q, D):
+    return -q * D.log()
 
 
-def _pieces(theta: float, std: float, data: Any, x: Tensor, frozen: bool) -> Pieces:
-    """Return p_data, p_g, D* (at rest if `frozen`), and a function that gives an integral's slope in theta."""
+def _step(x):
+    return x[1] - x[0]
+
+
+def loss_slope(theta, std, data, x, frozen, *, integrand=_minus_log_d, rests=same, step=_step):
+    """The derivative of E[−log D] in theta, with D* at rest or following. Knobs: the integral, and when D rests."""
     t = torch.tensor(theta, dtype=DOUBLE, requires_grad=True)
     p = data(x)
     q = torch.exp(-0.5 * ((x - t) / std) ** 2) / (std * math.sqrt(2 * math.pi))
     D = p / (p + q)
-
-    def slope(integrand: Tensor) -> float:
-        (found,) = torch.autograd.grad(integrand.sum() * (x[1] - x[0]), t)
-        return found.item()
-
-    return p, q, D.detach() if frozen else D, slope
+    integral = (integrand(p, q, D.detach() if rests(frozen) else D) * step(x)).sum()
+    return torch.autograd.grad(integral, t)[0].item()
 
 
-def loss_slope(theta: float, std: float, data: Any, x: Tensor, frozen: bool) -> float:
-    """The derivative of E[−log D] in theta, with D* at rest or following."""
-    _, q, D, slope = _pieces(theta, std, data, x, frozen)
-    return slope(-q * D.log())
+def _divergences(theta, std, data, x, frozen, *, js, forward=False):
+    """The derivative of KL + js · JSD where D rests; the right one where it follows."""
 
-
-def _divergence_slope(kl: float, js: float, forward: bool = False) -> Callable[..., float]:
-    """The derivative of kl · KL + js · JSD where D rests; the right one where it follows."""
-
-    def wrong_slope(theta: float, std: float, data: Any, x: Tensor, frozen: bool) -> float:
-        if not frozen:
-            return loss_slope(theta, std, data, x, frozen)
-        p, q, _, slope = _pieces(theta, std, data, x, frozen)
+    def integrand(p, q, D):
         m = (p + q) / 2
         one = p * (p / q).log() if forward else q * (q / p).log()
-        return slope(kl * one + js / 2 * (p * (p / m).log() + q * (q / m).log()))
+        return one + js / 2 * (p * (p / m).log() + q * (q / m).log())
 
-    return wrong_slope
-
-
-def _other_integrand(integrand: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., float]:
-    def wrong_slope(theta: float, std: float, data: Any, x: Tensor, frozen: bool) -> float:
-        p, q, D, slope = _pieces(theta, std, data, x, frozen)
-        return slope(integrand(p, q, D))
-
-    return wrong_slope
+    return loss_slope(theta, std, data, x, frozen, integrand=integrand if frozen else _minus_log_d)
 
 
-LOSS_SLOPE = Exercise(
-    name="failure.loss_slope",
-    title="The slope of −log D, with a D that rests and a D that follows",
-    tier="implement",
+LOSS_SLOPE = function(
+    "failure.loss_slope",
+    "The slope of −log D, with a D that rests and a D that follows",
     points=4,
-    answer="loss_slope",
     cases=slope_cases,
-    judge=compare(
-        loss_slope,
-        {
-            "never-frozen": (
-                lambda theta, std, data, x, frozen: loss_slope(theta, std, data, x, False),
-                "with frozen=True D still moves along with theta: D contains p_g, and autograd follows it there. "
-                "A program differentiates G's loss while D rests",
-            ),
-            "always-frozen": (
-                lambda theta, std, data, x, frozen: loss_slope(theta, std, data, x, True),
-                "with frozen=False D should be the best answer at every theta, so it has a slope in theta too",
-            ),
-            "flag-inverted": (
-                lambda theta, std, data, x, frozen: loss_slope(theta, std, data, x, not frozen),
-                "the two cases of frozen have changed places",
-            ),
-            "sign": (
-                lambda *args: -loss_slope(*args),
-                "the sign is turned: the loss is −log D, and its derivative is asked for, not the step",
-            ),
-            "minimax": (
-                _other_integrand(lambda p, q, D: q * (1 - D).log()),
-                "this is the slope of the minimax loss, log(1 − D)",
-            ),
-            "d-swapped": (
-                _other_integrand(lambda p, q, D: -q * (1 - D).log()),
-                "D is turned round: it should be near 1 where the data is, not where the samples are",
-            ),
-            "under-data": (
-                _other_integrand(lambda p, q, D: -p * D.log() + 0 * q),
-                "the expectation is taken under the data; G's loss averages over generated samples",
-            ),
-            "no-density": (
-                _other_integrand(lambda p, q, D: -D.log() + 0 * q),
-                "it adds up −log D over the grid; an expectation weighs each place with the density of the samples",
-            ),
-            "no-step": (
-                lambda theta, std, data, x, frozen: loss_slope(theta, std, data, x, frozen) / float(x[1] - x[0]),
-                "a sum over a grid becomes an integral when each term is multiplied by the distance of the points",
-            ),
-            "jsd-once": (
-                _divergence_slope(1, -1),
-                "close: KL comes with the JSD, but with another factor. V at its top holds the JSD how many times",
-            ),
-            "jsd-climbed-down": (
-                _divergence_slope(1, 2),
-                "the JSD enters with the wrong sign; (4.8) has a surprise there",
-            ),
-            "kl-alone": (
-                _divergence_slope(1, 0),
-                "the step follows more than the reverse KL: a second term is missing",
-            ),
-            "forward-kl": (
-                _divergence_slope(1, -2, forward=True),
-                "the KL is taken in the other order; samples are drawn from p_g, so p_g stands first",
-            ),
-        },
-        tol=1e-3,
-    ),
+    reference=loss_slope,
+    tol=1e-3,
+    let={
+        "never": lambda frozen: False,
+        "always": lambda frozen: True,
+        "inverted": not_,
+        "plus": lambda p, q, D: q * D.log(),
+        "minimax": lambda p, q, D: q * (1 - D).log(),
+        "turned": lambda p, q, D: -q * (1 - D).log(),
+        "data": lambda p, q, D: -p * D.log() + 0 * q,
+        "unweighted": lambda p, q, D: -D.log() + 0 * q,
+        "one": lambda x: 1.0,
+        "divergences": _divergences,
+    },
+    table="""
+    never-frozen     rests=never        | with frozen=True D still moves along with theta: D contains p_g, and autograd
+                                        | follows it there. A program differentiates G's loss while D rests
+    always-frozen    rests=always       | with frozen=False D should be the best answer at every theta, and so have a
+                                        | slope too
+    flag-inverted    rests=inverted     | the two cases of frozen have changed places
+    sign             integrand=plus     | the sign is turned: the loss is −log D, and its derivative is asked for
+    minimax          integrand=minimax  | this is the slope of the minimax loss, log(1 − D)
+    d-swapped        integrand=turned   | D is turned round: it should be near 1 where the data is
+    under-data       integrand=data     | the expectation is taken under the data; G's loss averages over its samples
+    no-density       integrand=unweighted | it adds up −log D over the grid; an expectation weighs each place
+    no-step          step=one           | a sum over a grid becomes an integral by the distance of the points
+    jsd-once         divergences js=-1  | close: KL comes with the JSD, but with another factor. V at its top holds the
+                                        | JSD how many times
+    jsd-climbed-down divergences js=2   | the JSD enters with the wrong sign; (4.8) has a surprise there
+    kl-alone         divergences js=0   | the step follows more than the reverse KL: a second term is missing
+    forward-kl       divergences js=-2 forward=True | the KL is taken in the other order; samples are drawn from p_g
+    """,
 )
 
 
 # 5 Choose the divergence -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Slopes(Comparison):
-    """A judge that compares gradients and not values: a loss may differ by a constant."""
-
-    def fault(self, cases: list[Case], results: list[Result], expected: list[Result]) -> tuple[str, str] | None:
-        """Return the first difference in kind, shape or gradient."""
-        same = []
-        for case, got, want in zip(cases, results, expected, strict=True):
-            if isinstance(got.output, (int, float)):
-                return "type", "it returns a plain number, which carries no gradient; expected a scalar tensor"
-            finite = isinstance(got.output, Tensor) and bool(torch.isfinite(got.output).all())
-            if (found := differ(got.output, want.output)) and not (finite and found[0] == "value"):
-                return found[0], f"{found[1]} (for {case.note})"
-            same.append(replace(got, value=want.value))
-        if found := super().fault(cases, same, expected):
-            return found[0], found[1].replace("the value is right, the gradient", "the gradient")
-        return None
 
 
 def divergence_cases(seed: int) -> list[Case]:
@@ -410,98 +262,57 @@ def divergence_cases(seed: int) -> list[Case]:
     return cases
 
 
-def divergence_loss(fake_logits: Tensor, divergence: str) -> Tensor:
+def _ratio(logits):
+    return -logits.exp()
+
+
+def _half_minimax(logits):
+    return -softplus(logits) / 2
+
+
+def divergence_loss(
+    fake_logits, divergence, *, forward=_ratio, reverse=torch.neg, js=_half_minimax, mean=torch.mean, sign=1
+):
     """The generator loss whose step, with the best D at rest, descends the named divergence."""
-    losses = {"forward": lambda a: -a.exp(), "reverse": lambda a: -a, "js": lambda a: -softplus(a) / 2}
-    return losses[divergence](fake_logits).mean()
+    return sign * mean({"forward": forward, "reverse": reverse, "js": js}[divergence](fake_logits))
 
 
-def _instead(**losses: Callable[[Tensor], Tensor]) -> Callable[[Tensor, str], Tensor]:
-    """The right losses, except for those given."""
-
-    def loss(fake_logits: Tensor, divergence: str) -> Tensor:
-        if divergence in losses:
-            return losses[divergence](fake_logits).mean()
-        return divergence_loss(fake_logits, divergence)
-
-    return loss
-
-
-DIVERGENCE_LOSS = Exercise(
-    name="failure.divergence_loss",
-    title="A loss for each divergence",
-    tier="implement",
+DIVERGENCE_LOSS = function(
+    "failure.divergence_loss",
+    "A loss for each divergence",
     points=3,
-    answer="divergence_loss",
     cases=divergence_cases,
-    judge=Slopes(
-        divergence_loss,
-        {
-            "orders-swapped": (
-                _instead(forward=lambda a: -a, reverse=lambda a: -a.exp()),
-                "the two KL have changed places; write the log-ratio or the ratio of densities through the logit, "
-                "and see under which law the average is taken",
-            ),
-            "sign": (
-                lambda a, divergence: -divergence_loss(a, divergence),
-                "every sign is turned: G would be rewarded for samples that D calls generated",
-            ),
-            "missing-mean": (
-                lambda a, divergence: divergence_loss(a, divergence) * a.numel(),
-                "it adds up over the batch; an expectation is a mean",
-            ),
-            "two-jsd": (
-                _instead(js=lambda a: -softplus(a)),
-                "for 'js' the minimax loss descends a multiple of the JSD; see chapter 3 for the factor",
-            ),
-            "nonsaturating-js": (
-                _instead(js=lambda a: softplus(-a)),
-                "for 'js' it uses −log D. By (4.8) a step on that does not descend the JSD at all",
-            ),
-            "nonsaturating-reverse": (
-                _instead(reverse=lambda a: softplus(-a)),
-                "for 'reverse' it uses −log D, but a step on that descends the reverse KL less something; see (4.8)",
-            ),
-            "ratio-upside-down": (
-                _instead(forward=lambda a: a.neg().exp()),
-                "for 'forward' the ratio of the densities is upside down: the best D is large where data is",
-            ),
-            "d-for-ratio": (
-                _instead(forward=lambda a: -a.sigmoid()),
-                "for 'forward' it uses D where the ratio p_data/p_g belongs; the ratio can be any positive number, "
-                "D stays below 1",
-            ),
-            "forward-log": (
-                _instead(forward=lambda a: -F.logsigmoid(a)),
-                "for 'forward' it uses log D. Maximum likelihood would take the log of p_g at data; through samples "
-                "of p_g it needs a weight",
-            ),
-        },
-    ),
+    reference=divergence_loss,
+    values=False,
+    let={
+        "ratio": _ratio,
+        "minus": torch.neg,
+        "sum": torch.sum,
+        "minimax": lambda a: -softplus(a),
+        "ns": lambda a: softplus(-a),
+        "inverse": lambda a: a.neg().exp(),
+        "minus_d": lambda a: -a.sigmoid(),
+    },
+    table="""
+    orders-swapped     forward=minus reverse=ratio | the two KL have changed places; write the ratio of densities
+                                       | through the logit, and see under which law the average is taken
+    sign               sign=-1         | every sign is turned: G is rewarded for samples that D calls generated
+    missing-mean       mean=sum        | it adds up over the batch; an expectation is a mean
+    two-jsd            js=minimax      | for 'js' the minimax loss descends a multiple of the JSD; see chapter 3
+    nonsaturating-js   js=ns           | for 'js' it uses −log D. By (4.8) a step on that does not descend the JSD
+    nonsaturating-reverse reverse=ns   | for 'reverse' it uses −log D, but a step on that descends the reverse KL less
+                                       | something; see (4.8)
+    ratio-upside-down  forward=inverse | for 'forward' the ratio is upside down: the best D is large where data is
+    d-for-ratio        forward=minus_d | for 'forward' it uses D where the ratio p_data/p_g belongs; D stays below 1
+    forward-log        forward=ns      | for 'forward' it uses log D. Maximum likelihood takes the log of p_g at data;
+                                       | through samples of p_g it needs a weight
+    """,
 )
 
 
 # 6 One Gaussian --------------------------------------------------------------------------------------
 
-NEAR = 0.05  # in units of x
-
-
-@dataclass(frozen=True)
-class Near(Comparison):
-    """A judge that allows an error of `NEAR` in each number: fits are found by search."""
-
-    def fault(self, cases: list[Case], results: list[Result], expected: list[Result]) -> tuple[str, str] | None:
-        """Return the first fit that is another."""
-        for case, got, want in zip(cases, results, expected, strict=True):
-            mean, std = want.output
-            found = differ(got.output, want.output)
-            if found and found[0] != "value":
-                return found[0], f"{found[1]} (for {case.note})"
-            m, s = (float(number) for number in got.output)
-            if abs(m - mean) > NEAR or abs(s - std) > NEAR:
-                text = f"it gives mean {m:.2f} and std {s:.2f}, expected {mean:.2f} and {std:.2f} (for {case.note})"
-                return "value", text
-        return None
+NEAR = 0.05  # in units of x; fits are found by search
 
 
 def gaussian_cases(seed: int) -> list[Case]:
@@ -530,10 +341,10 @@ def gaussian_cases(seed: int) -> list[Case]:
     ]
 
 
-def _moments(data: Any, x: Tensor) -> tuple[float, float]:
+def _moments(data, x, *, centred=True):
     p = data(x) * (x[1] - x[0])
     mean = (p * x).sum()
-    return mean.item(), (p * (x - mean) ** 2).sum().sqrt().item()
+    return mean.item(), (p * (x - (mean if centred else 0)) ** 2).sum().sqrt().item()
 
 
 def _reverse_kl(mean: Tensor, std: Tensor, log_p: Tensor, x: Tensor) -> Tensor:
@@ -543,11 +354,11 @@ def _reverse_kl(mean: Tensor, std: Tensor, log_p: Tensor, x: Tensor) -> Tensor:
     return -(weight @ log_p) - std.log() - 0.5 * math.log(2 * math.pi * math.e)
 
 
-def _seek(data: Any, x: Tensor, low: float = -5.0, high: float = 5.0) -> tuple[float, float]:
-    """Return the best Gaussian by reverse KL with its mean in a window: a search on a finer and finer grid."""
+def _seek(data, x):
+    """Return the best Gaussian by reverse KL: a search on a finer and finer grid."""
     x = x[::2]
     log_p = data(x).log()
-    mean, std = torch.linspace(low, high, 41, dtype=DOUBLE), torch.linspace(0.3, 4, 38, dtype=DOUBLE)
+    mean, std = torch.linspace(-5, 5, 41, dtype=DOUBLE), torch.linspace(0.3, 4, 38, dtype=DOUBLE)
     for _ in range(4):
         best = int(_reverse_kl(mean, std, log_p, x).argmin())
         m, s = mean[best // len(std)], std[best % len(std)]
@@ -557,18 +368,9 @@ def _seek(data: Any, x: Tensor, low: float = -5.0, high: float = 5.0) -> tuple[f
     return m.item(), s.item()
 
 
-def best_gaussian(data: Any, x: Tensor, order: str) -> tuple[float, float]:
+def best_gaussian(data, x, order, *, forward=_moments, reverse=_seek):
     """The mean and standard deviation of the Gaussian nearest to a density, by the KL of this order."""
-    return _moments(data, x) if order == "forward" else _seek(data, x)
-
-
-def _fits(forward: Callable[..., Any] = _moments, reverse: Callable[..., Any] = _seek) -> Callable[..., Any]:
-    return lambda data, x, order: forward(data, x) if order == "forward" else reverse(data, x)
-
-
-def _not_centred(data: Any, x: Tensor) -> tuple[float, float]:
-    p = data(x) * (x[1] - x[0])
-    return (p * x).sum().item(), (p * x**2).sum().sqrt().item()
+    return forward(data, x) if order == "forward" else reverse(data, x)
 
 
 def _reverse(cases: list[Case], results: list[Result]) -> Iterator[tuple[Case, float, float]]:
@@ -579,11 +381,9 @@ def _reverse(cases: list[Case], results: list[Result]) -> Iterator[tuple[Case, f
 
 
 def _squared_stds(cases: list[Case], results: list[Result]) -> bool:
-    for case, result in zip(cases, results, strict=True):
-        mean, std = best_gaussian(build_mixture((), **case.args[0].options), *case.args[1:])
-        if abs(float(result.output[0]) - mean) > NEAR or abs(math.sqrt(result.output[1]) - std) > NEAR:
-            return False
-    return True
+    rooted = [(float(result.output[0]), math.sqrt(result.output[1])) for result in results]
+    wanted = [tuple(result.output) for result in given(best_gaussian, cases, "call")]
+    return close(rooted, wanted, 0.0, NEAR)
 
 
 def _at_lighter_mode(cases: list[Case], results: list[Result]) -> bool:
@@ -597,63 +397,45 @@ def _at_lighter_mode(cases: list[Case], results: list[Result]) -> bool:
     return False
 
 
-BEST_GAUSSIAN = Exercise(
-    name="failure.best_gaussian",
-    title="One Gaussian, two orders of KL",
-    tier="implement",
+def _on_one_of_two_that_touch(cases: list[Case], results: list[Result]) -> bool:
+    fits = list(_reverse(cases, results))
+    apart = all(abs(mean) > 2 for case, mean, _ in fits if "apart" in case.note)
+    return apart and all(abs(mean) < 1.5 and 0.25 < std < 1.05 for case, mean, std in fits if "touch" in case.note)
+
+
+BEST_GAUSSIAN = function(
+    "failure.best_gaussian",
+    "One Gaussian, two orders of KL",
     points=4,
-    answer="best_gaussian",
     cases=gaussian_cases,
+    reference=best_gaussian,
+    tol=0.0,
+    margin=NEAR,
     trains=True,
     seconds=10.0,
-    judge=Near(
-        best_gaussian,
-        {
-            "orders-swapped": (
-                lambda data, x, order: best_gaussian(data, x, "reverse" if order == "forward" else "forward"),
-                "the two orders have changed places: forward is KL(p ‖ q), with the data first",
-            ),
-            "forward-twice": (
-                _fits(reverse=_moments),
-                "for 'reverse' it copies the moments as well; KL(q ‖ p) averages under the model and has another "
-                "best answer",
-            ),
-            "reverse-twice": (
-                _fits(forward=_seek),
-                "for 'forward' it sits on a mode; KL(p ‖ q) charges the model for every place where data is and q "
-                "is not",
-            ),
-            "variance": (
-                When(_squared_stds),
-                "the second number is the variance; the standard deviation is asked for",
-            ),
-            "not-centred": (
-                _fits(forward=_not_centred),
-                "for 'forward' the spread is measured from 0 and not from the mean",
-            ),
-            "point": (
-                When(lambda cases, results: all(std < 0.25 for _, _, std in _reverse(cases, results))),
-                "for 'reverse' the model shrinks to a point on a peak: without E[log q], the entropy, nothing keeps "
-                "it wide",
-            ),
-            "local-optimum": (
-                When(_at_lighter_mode),
-                "for 'reverse' it ends on the lighter mode. That is a local optimum: each mode is one, and the start "
-                "decides. Compare several starts by their KL",
-            ),
-            "always-one-mode": (
-                When(
-                    lambda cases, results: (
-                        all(abs(m) > 2 for c, m, _ in _reverse(cases, results) if "apart" in c.note)
-                        and all(s < 1.05 for c, _, s in _reverse(cases, results) if "touch" in c.note)
-                    )
-                ),
-                "for 'reverse', when two modes touch, it still sits on one. 'Seeks modes' is a matter of price: "
-                "compare the KL of one mode with the KL of both",
-            ),
-        },
-        probe="call",
-    ),
+    let={
+        "seek": _seek,
+        "moments": _moments,
+        "from_zero": lambda data, x: _moments(data, x, centred=False),
+        "variance": When(_squared_stds),
+        "point": When(lambda cases, results: all(std < 0.25 for _, _, std in _reverse(cases, results))),
+        "lighter": When(_at_lighter_mode),
+        "one": When(_on_one_of_two_that_touch),
+    },
+    table="""
+    orders-swapped  forward=seek reverse=moments | the two orders have changed places: forward is KL(p ‖ q), data first
+    forward-twice   reverse=moments   | for 'reverse' it copies the moments as well; KL(q ‖ p) averages under the model
+    reverse-twice   forward=seek      | for 'forward' it sits on a mode; KL(p ‖ q) charges the model for every place
+                                      | where data is and q is not
+    variance        variance          | the second number is the variance; the standard deviation is asked for
+    not-centred     forward=from_zero | for 'forward' the spread is measured from 0 and not from the mean
+    point           point             | for 'reverse' the model shrinks to a point on a peak: without E[log q], the
+                                      | entropy, nothing keeps it wide
+    local-optimum   lighter           | for 'reverse' it ends on the lighter mode. That is a local optimum: each mode
+                                      | is one, and the start decides. Compare several starts by their KL
+    always-one-mode one               | for 'reverse', when two modes touch, it still sits on one. 'Seeks modes' is a
+                                      | matter of price: compare the KL of one mode with the KL of both
+    """,
 )
 
 
@@ -672,6 +454,8 @@ def cloud_cases(seed: int) -> list[Case]:
         wide = torch.tensor([0.5, 0.1, 0.5, 0.12, 0.5, 0.3])
         beside = places[4] + torch.tensor([1.0, 0.0])
         centres, stds = torch.cat([places, beside[None]]), torch.cat([wide, torch.tensor([0.1])])
+        if n == 9:  # one more mode, which no point is near to
+            centres, stds = torch.cat([centres, centres.max() + torch.ones(1, 2)]), torch.cat([stds, stds[:1]])
         between = torch.linspace(0.36, 0.45, n - 3)[:, None] * torch.tensor([-1.0, 0.0])
         points = [
             places[0] + 0.5 * 2.0 * turn,  # good, but further than three mean widths' worth of a narrow mode
@@ -681,7 +465,7 @@ def cloud_cases(seed: int) -> list[Case]:
             places[3] + 0.12 * 1.5 * turn[: n - 2],  # good by any measure
             beside + between,  # nearest to the narrow centre, and within the wide one's radius
             beside + torch.tensor([[-0.25, 0.0], [-0.2, 0.1]]),  # so are these, and good there
-            places[0] + 0.5 * torch.tensor([[3.3, 0.0], [0.0, 3.3]]),  # off
+            places[0] + 0.5 * torch.tensor([[3.05, 0.0], [0.0, 3.05]]),  # off, by little
         ]
         cloud = torch.cat(points)
         order = torch.randperm(len(cloud), generator=draws)
@@ -691,96 +475,57 @@ def cloud_cases(seed: int) -> list[Case]:
     return cases
 
 
-def _report(points: Tensor, centres: Tensor, stds: Tensor, p: int = 2, radius: bool = True, own: bool = True) -> Any:
-    """Count modes and good points; the flags bring the given code's bugs back."""
+def mode_report(points, centres, stds, *, p=2, power=1, radius=True, own=True):
+    """The modes that have a good point, and the share of good points. Knobs: the given code's bugs, and one more."""
     distance, nearest = torch.cdist(points, centres, p=p, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
-    good = distance <= 3 * (stds[nearest] if own else stds.mean())
-    hits = nearest[good] if radius else nearest
-    return len(hits.unique()), good.double().mean().item()
+    good = distance**power <= 3 * (stds[nearest] if own else stds.mean())
+    return len((nearest[good] if radius else nearest).unique()), good.double().mean().item()
 
 
-def mode_report(points: Tensor, centres: Tensor, stds: Tensor) -> tuple[int, float]:
-    """The modes that have a good point, and the share of good points."""
-    return _report(points, centres, stds)
-
-
-BUGS = {
-    "p": ("l1-metric", 1, "the distance is the sum of absolute differences; three standard deviations are a circle"),
-    "radius": ("no-radius", False, "a mode counts although all its points lie far outside it; only good points count"),
-    "own": ("one-radius", False, "one radius serves all modes; each mode has a standard deviation of its own"),
-}
-
-
-def _left(names: tuple[str, ...]) -> tuple[str, tuple[Callable[..., Any], str]]:
-    flags: dict[str, Any] = {name: BUGS[name][1] for name in names}
-    texts = "; and ".join(BUGS[name][2] for name in names)
-    return "-and-".join(BUGS[name][0] for name in names), (lambda *args: _report(*args, **flags), texts)
-
-
-_SUBSETS = [tuple(n for n, bit in zip(BUGS, bits, strict=True) if bit) for bits in product((0, 1), repeat=3)]
-
-
-def _squared(points: Tensor, centres: Tensor, stds: Tensor) -> tuple[int, float]:
-    distance, nearest = torch.cdist(points, centres).square().min(dim=1)
-    good = distance <= 3 * stds[nearest]
-    return len(nearest[good].unique()), good.double().mean().item()
-
-
-def _any_centre(points: Tensor, centres: Tensor, stds: Tensor) -> tuple[int, float]:
+def _any_centre(points, centres, stds):
     good = torch.cdist(points, centres) <= 3 * stds
     return int(good.any(dim=0).sum()), good.any(dim=1).double().mean().item()
 
 
-def _in_widths(points: Tensor, centres: Tensor, stds: Tensor) -> tuple[int, float]:
+def _in_widths(points, centres, stds):
     distance, nearest = (torch.cdist(points, centres) / stds).min(dim=1)
-    good = distance <= 3
-    return len(nearest[good].unique()), good.double().mean().item()
+    return len(nearest[distance <= 3].unique()), (distance <= 3).double().mean().item()
 
 
-MODE_REPORT = Exercise(
-    name="failure.mode_report",
-    title="Find the bugs: modes that are not there",
-    tier="implement",
+MODE_REPORT = function(
+    "failure.mode_report",
+    "Find the bugs: modes that are not there",
     points=3,
-    answer="mode_report",
     cases=cloud_cases,
-    judge=compare(
-        mode_report,
-        dict(_left(names) for names in _SUBSETS if names)
-        | {
-            "squared": (
-                _squared,
-                "a squared distance is compared with three standard deviations; square both or neither",
-            ),
-            "any-centre": (
-                _any_centre,
-                "a point counts for every mode that it is near to; here it belongs to the nearest centre alone",
-            ),
-            "nearest-in-widths": (
-                _in_widths,
-                "the nearest centre is chosen by distance over width; here it is the nearest in plain distance",
-            ),
-            "share-of-modes": (
-                lambda *args: (mode_report(*args)[0], mode_report(*args)[0] / len(args[1])),
-                "the second number is the share of modes; the share of good points among all points is asked for",
-            ),
-            "order": (lambda *args: mode_report(*args)[::-1], "the two results have changed places"),
-        },
-        tol=1e-3,
-    ),
+    reference=mode_report,
+    tol=1e-3,
+    let={
+        "any_centre": _any_centre,
+        "in_widths": _in_widths,
+        "modes": lambda *args: (mode_report(*args)[0], mode_report(*args)[0] / len(args[1])),
+        "turned": lambda *args: mode_report(*args)[::-1],
+    },
+    table="""
+    +l1-metric        p=1          | the distance is the sum of absolute differences; three standard deviations are a
+                                   | circle
+    +no-radius        radius=False | a mode counts although all its points lie far outside it; only good points count
+    +one-radius       own=False    | one radius serves all modes; each mode has a standard deviation of its own
+    squared           power=2      | a squared distance meets three standard deviations; square both or neither
+    any-centre        any_centre   | a point counts for every mode that it is near to; it belongs to the nearest alone
+    nearest-in-widths in_widths    | the nearest centre is chosen by distance over width, and not by plain distance
+    share-of-modes    modes        | the second number is the share of modes; that of good points is asked for
+    order             turned       | the two results have changed places
+    """,
 )
 
 
 # 8 The cause -----------------------------------------------------------------------------------------
 
-CAUSE = Exercise(
-    name="failure.cause",
-    title="What causes mode collapse?",
-    tier="investigate",
+CAUSE = essay(
+    "failure.cause",
+    "What causes mode collapse?",
     points=5,
-    answer="cause",
-    kind="text",
-    judge=written(120),
+    words=120,
     rubric=(
         "1 point: says what the hypothesis 'reverse KL causes collapse' predicts for each loss, before looking: the "
         "forward-KL loss should keep all modes and −log D should lose some, whatever the rates. "

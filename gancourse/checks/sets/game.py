@@ -11,33 +11,20 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.functional import logsigmoid, softplus
 
-from gancourse.checks.core import (
-    Case,
-    Exercise,
-    Result,
-    Set,
-    Spec,
-    Verdict,
-    When,
-    close,
-    compare,
-    right,
-    run,
-    written,
-    wrong,
-)
+from gancourse.checks.core import Case, Exercise, Result, Set, Spec, Verdict, right, wrong
+from gancourse.checks.forms import RightBut, essay, function, generator_of, not_finite, numbers, same, uniform
 
 # 1 The discriminator's loss --------------------------------------------------------------------------
 
 
 def logit_cases(seed: int) -> list[Case]:
     """Batches of real and generated logits, of unequal sizes, no logit near 0; last a D that is very sure."""
-    generator = torch.Generator().manual_seed(seed)
+    draws = generator_of(seed)
 
     def logits(n: int, centre: float) -> Tensor:
-        return centre + 0.7 * torch.randn(n, generator=generator)
+        return centre + 0.7 * torch.randn(n, generator=draws)
 
-    sure = torch.tensor([25.0, -30.0, 20.0]) + torch.rand(3, generator=generator)
+    sure = torch.tensor([25.0, -30.0, 20.0]) + torch.rand(3, generator=draws)
     return [
         Case((logits(5, 1.2), logits(3, -0.4)), grads=(0, 1), note="5 real and 3 generated logits"),
         Case((logits(4, -1.0)[:, None], logits(6, 1.5)[:, None]), grads=(0, 1), note="logits (4, 1) and (6, 1)"),
@@ -45,92 +32,59 @@ def logit_cases(seed: int) -> list[Case]:
     ]
 
 
-def d_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """The discriminator's loss, equation (1.8)."""
-    return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+def d_loss(real_logits, fake_logits, *, see=same, targets=(1, 0), half=softplus, mean=torch.mean, on=(1, 1), factor=1):
+    """The discriminator's loss, equation (1.8).
+
+    Knobs: what the logits go through; the targets of data and fakes; the fakes' cost of a logit; how a batch becomes a
+    number; the weights of both halves, and of the whole.
+    """
+    real, fake = see(real_logits) * (1 - 2 * targets[0]), see(fake_logits) * (1 - 2 * targets[1])
+    return factor * (on[0] * mean(softplus(real)) + on[1] * mean(half(fake)))
 
 
-def broken_d_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """As the notebook gives it: one bag, labels exchanged, through probabilities."""
-    bag = torch.cat([real_logits, fake_logits]).sigmoid()
-    labels = torch.cat([torch.zeros_like(real_logits), torch.ones_like(fake_logits)])
-    return F.binary_cross_entropy(bag, labels)
+def _as_given(real: Tensor, fake: Tensor) -> Tensor:
+    """One bag, labels exchanged, through probabilities."""
+    labels = torch.cat([torch.zeros_like(real), torch.ones_like(fake)])
+    return F.binary_cross_entropy(torch.cat([real, fake]).sigmoid(), labels)
 
 
-def _dead(cases: list[Case], results: list[Result]) -> bool:
+def _lost(case: Case, result: Result) -> bool:
     """Return whether a D that is very sure and wrong gets infinity, NaN, or next to no gradient."""
-    if not bool(torch.isfinite(results[2].output)):
-        return True
-    real, fake = cases[2].args[0] < 0, cases[2].args[1] > 0  # data that D takes for fakes, and the other way round
-    found = zip((results[2].gradient(0), results[2].gradient(1)), (real, fake), strict=True)
-    return any(gradient is not None and gradient[mistaken].abs().max() < 1e-3 for gradient, mistaken in found)
+    real, fake = case.args[0] < 0, case.args[1] > 0  # data that D takes for fakes, and the other way round
+    found = zip((result.gradient(0), result.gradient(1)), (real, fake), strict=True)
+    return not_finite(case, result) or any(g is not None and g[mistaken].abs().max() < 1e-3 for g, mistaken in found)
 
 
-def _first_two(formula: Callable[..., Any]) -> When:
-    """Recognise a formula in the cases with moderate logits, whatever happens in the last."""
-    return When(
-        lambda cases, results: all(close(results[i].output, formula(*cases[i].args), 1e-3) for i in range(2)),
-    )
-
-
-D_LOSS = Exercise(
-    name="game.d_loss",
-    title="Find the bugs: a discriminator's loss from one bag",
-    tier="implement",
+D_LOSS = function(
+    "game.d_loss",
+    "Find the bugs: a discriminator's loss from one bag",
     points=2,
-    answer="d_loss",
     cases=logit_cases,
-    judge=compare(
-        d_loss,
-        {
-            "as-given": (
-                _first_two(broken_d_loss),
-                "this is the given code still. Try it on two real and six generated logits, then exchange the two",
-            ),
-            "swapped-labels": (
-                _first_two(lambda real, fake: softplus(real).mean() + softplus(-fake).mean()),
-                "the labels are swapped: it rewards a D that calls data generated and generated data real",
-            ),
-            "sign": (
-                _first_two(lambda real, fake: -d_loss(real, fake)),
-                "the sign is turned: D maximises V, so the loss that it minimises is −V, which is never negative",
-            ),
-            "missing-mean": (
-                _first_two(lambda real, fake: softplus(-real).sum() + softplus(fake).sum()),
-                "it adds up over the batch; an expectation is a mean, or the loss grows with the batch",
-            ),
-            "halved": (
-                _first_two(lambda real, fake: d_loss(real, fake) / 2),
-                "it is half of −V; the two expectations are added, not averaged",
-            ),
-            "fake-half-generator": (
-                _first_two(lambda real, fake: softplus(-real).mean() + softplus(-fake).mean()),
-                "its second half is the generator's loss: −log D(G(z)) where D needs −log(1 − D(G(z)))",
-            ),
-            "lost-parentheses": (
-                _first_two(lambda real, fake: softplus(-real).mean() + fake.sigmoid().mean()),
-                "the second half reads log 1 − D, which is −D; parentheses are missing",
-            ),
-            "real-only": (
-                _first_two(lambda real, fake: softplus(-real).mean()),
-                "the generated samples do not enter. A D that says 1 to everything would be perfect",
-            ),
-            "fake-only": (_first_two(lambda real, fake: softplus(fake).mean()), "the real samples do not enter"),
-            "sigmoid-twice": (
-                _first_two(lambda real, fake: d_loss(torch.sigmoid(real), torch.sigmoid(fake))),
-                "a sigmoid is applied twice: the arguments are logits, and σ belongs inside the loss once",
-            ),
-            "pooled-mean": (
-                _first_two(lambda real, fake: torch.cat([softplus(-real), softplus(fake)]).mean()),
-                "one mean is taken over both batches together; each batch has a mean of its own, and the two are added",
-            ),
-            "rounded-sigmoid": (
-                When(_dead),
-                "right for moderate logits. But for a D that is very sure the sigmoid is rounded to 0 or 1, and the "
-                "logarithm or its gradient is lost; stay with logits",
-            ),
-        },
-    ),
+    reference=d_loss,
+    where="@0,1",
+    let={
+        "given": _as_given,
+        "sum": torch.sum,
+        "sigmoid": torch.sigmoid,
+        "bag": lambda real, fake: torch.cat([softplus(-real), softplus(fake)]).mean(),
+        "rounded": RightBut((2,), _lost),
+    },
+    table="""
+    as-given             given      | this is the given code still. Try it on two real and six generated logits, then
+                                    | exchange the two
+    swapped-labels       targets=(0,1) | the labels are swapped: it rewards a D that calls data generated
+    sign                 factor=-1  | the sign is turned: D maximises V, and minimises −V, which is never negative
+    missing-mean         mean=sum   | it adds up over the batch, so the loss grows with it; an expectation is a mean
+    halved               factor=1/2 | it is half of −V; the two expectations are added, not averaged
+    fake-half-generator  targets=(1,1) | its second half is the generator's loss, and falls where fakes pass for data
+    lost-parentheses     half=sigmoid | the second half reads log 1 − D, which is −D; parentheses are missing
+    real-only            on=(1,0)   | the generated samples do not enter. A D that says 1 to everything would be perfect
+    fake-only            on=(0,1)   | the real samples do not enter
+    sigmoid-twice        see=sigmoid | a sigmoid is applied twice: σ belongs inside the loss, once
+    pooled-mean          bag        | one mean is taken over both batches together; each batch has a mean of its own
+    rounded-sigmoid      rounded    | right for moderate logits. But for a D that is very sure the sigmoid is rounded to
+                                    | 0 or 1, and the logarithm or its gradient is lost; stay with logits
+    """,
 )
 
 
@@ -182,124 +136,58 @@ SENTENCES_EXERCISE = Exercise(
 # 3 Whose advice does the batch follow? ---------------------------------------------------------------
 
 
-def _sigma(a: float) -> float:
+def _s(a: float) -> float:
     return 1 / (1 + math.exp(-a))
 
 
-def _share(slope: Callable[[float], float], many: int = 99) -> float:
-    """The share of the one sample at a = 2 among it and 99 samples at a = −6, by their slopes."""
-    return slope(2.0) / (slope(2.0) + many * slope(-6.0))
+def _one(here: float, there: float, others: int = 99) -> float:
+    """The share of one sample with the slope `here`, among others with the slope `there`."""
+    return here / (here + others * there)
 
 
-BY_LOSS = [_share(_sigma), _share(lambda a: 1 - _sigma(a))]  # minimax, non-saturating
-
-LUCKY_SHARES = Exercise(
-    name="game.lucky_shares",
-    title="Whose advice does the batch follow?",
-    tier="predict",
+LUCKY_SHARES = numbers(
+    "game.lucky_shares",
+    "Whose advice does the batch follow?",
     points=2,
-    answer="lucky_shares",
-    kind="value",
-    judge=compare(
-        BY_LOSS,
-        {
-            "losses-swapped": (BY_LOSS[::-1], "the two losses have changed places"),
-            "percent": ([100 * share for share in BY_LOSS], "these are percent; give shares between 0 and 1"),
-            "by-d": (
-                [_share(lambda a: 1 / (1 - _sigma(a))), _share(lambda a: 1 / _sigma(a))],
-                "these are shares of the slopes against D. The gradient goes on, through the sigmoid, to the logit",
-            ),
-            "by-value": (
-                [_share(lambda a: -math.log(1 - _sigma(a))), _share(lambda a: -math.log(_sigma(a)))],
-                "these are shares of the losses' values. A gradient asks for slopes",
-            ),
-            "one-against-one": (
-                [_share(_sigma, many=1), _share(lambda a: 1 - _sigma(a), many=1)],
-                "this weighs one sample against one; there are 99 of the other kind",
-            ),
-            "odds": (
-                [share / (1 - share) for share in BY_LOSS],
-                "this is the one sample over the 99. A share divides by all 100",
-            ),
-            "equal": ([0.01, 0.01], "every sample has the same weight in the mean, but not the same slope"),
-            "saturates-as-well": (
-                When(lambda cases, results: close(results[0].output[1], BY_LOSS[0], 0.02)),
-                "the second number says that −log D listens to the lucky one as well. How large is its slope where D "
-                "is nearly 0",
-            ),
-        },
-        tol=0.02,
-    ),
+    right="m  n",  # minimax, non-saturating: one sample at a = 2 among 99 at a = −6
+    let={"m": _one(_s(2), _s(-6)), "n": _one(_s(-2), _s(6)), "one": _one, "s": _s},
+    tol=0.02,
+    table="""
+    losses-swapped     n  m             | the two losses have changed places
+    percent            100*m  100*n     | these are percent; give shares between 0 and 1
+    by-d               one(1/s(-2),1/s(6))  one(1/s(2),1/s(-6)) | these are shares of slopes against D, not the logit
+    by-value           one(-log(s(-2)),-log(s(6)))  one(-log(s(2)),-log(s(-6))) | these are shares of losses, not slopes
+    one-against-one    one(s(2),s(-6),1)  one(s(-2),s(6),1) | this weighs one sample against one; there are 99 others
+    odds               m/(1-m)  n/(1-n) | this is the one sample over the 99. A share divides by all 100
+    equal              0.01  0.01       | every sample has the same weight in the mean, but not the same slope
+    saturates-as-well  m  m             | the second number: how large is the slope of −log D where D is nearly 0
+    """,
 )
 
 
 # 4 Stuck in one bump ---------------------------------------------------------------------------------
 
-HELD = 0.75  # the share of the data in the bump that holds all fakes
-D_HELD = HELD / (HELD + 1)
-STUCK_D = -HELD * math.log(D_HELD) - math.log(1 - D_HELD)
-STUCK = [D_HELD, STUCK_D, STUCK_D / 2, -math.log(D_HELD)]
-
-
-def _item(position: int, *values: float) -> When:
-    """Recognise a list whose item at `position` is one of these values."""
-    return When(lambda cases, results: any(close(results[0].output[position], value, 0.01) for value in values))
-
-
-STUCK_LOSSES = Exercise(
-    name="game.stuck_losses",
-    title="What the log says when G is stuck",
-    tier="predict",
+# Three quarters of the data lie in the bump that holds all fakes.
+STUCK_LOSSES = numbers(
+    "game.stuck_losses",
+    "What the log says when G is stuck",
     points=2,
-    answer="stuck_losses",
-    kind="value",
-    judge=compare(
-        STUCK,
-        {
-            "bits": (
-                [D_HELD, *(value / math.log(2) for value in STUCK[1:])],
-                "the losses are in bits; the course measures in nats",
-            ),
-            "share-for-d": (
-                _item(0, HELD),
-                "the first number is the share of the data in that bump. D is asked about samples of the bag, and half "
-                "of the bag are fakes",
-            ),
-            "half": (
-                _item(0, 0.5),
-                "D says ½ where data and fakes are equally dense. In that bump there are more fakes than data",
-            ),
-            "d-swapped": (_item(0, 1 - D_HELD), "the first number is the chance that a sample there is generated"),
-            "forgotten-share": (
-                _item(1, -math.log(D_HELD) - math.log(1 - D_HELD)),
-                "the second number takes all data to be in the left bump, and even exceeds 2 log 2. Of the data on the "
-                "right D is certain, and it costs nothing",
-            ),
-            "only-real": (
-                _item(1, -HELD * math.log(D_HELD)),
-                "the second number holds the real half alone; what do the fakes cost D",
-            ),
-            "sign": (
-                _item(1, -STUCK_D),
-                "the second number is V. A program prints −V, and a cross-entropy is never negative",
-            ),
-            "not-halved": (
-                _item(2, STUCK_D),
-                "the third program takes one mean over a bag of equal halves; (1.5) has a factor that changes no "
-                "optimum and every log",
-            ),
-            "doubled": (_item(2, 2 * STUCK_D), "the third number: a mean over the whole bag is smaller, not larger"),
-            "minimax": (
-                _item(3, math.log(1 - D_HELD), -math.log(1 - D_HELD)),
-                "the last number is made of 1 − D; the non-saturating loss asks for the target 1 on fakes",
-            ),
-            "weighted-fakes": (
-                _item(3, -HELD * math.log(D_HELD)),
-                "the last number is an average over fakes, and all of them are in the left bump",
-            ),
-        },
-        tol=0.005,
-    ),
+    right="D  loss  loss/2  -log(D)",
+    let={"D": 3 / 7, "loss": -0.75 * math.log(3 / 7) - math.log(4 / 7)},
+    tol=0.005,
+    table="""
+    bits             D  loss/log(2)  loss/2/log(2)  -log(D)/log(2) | the losses are in bits; the course measures in nats
+    share-for-d      3/4  *  *  * | the first number is a share of the data. D is asked about a bag, half of it fakes
+    half             1/2  *  *  * | the first number: in that bump there are more fakes than data, and D knows it
+    d-swapped        4/7  *  *  * | the first number is the chance that a sample there is generated
+    forgotten-share  *  -log(D)-log(4/7)  *  * | the second number takes all data to be in the left bump
+    only-real        *  -0.75*log(D)  *  * | the second number holds the real half alone; what do the fakes cost D
+    sign             *  -loss  *  * | the second number is V. A program prints −V, and a cross-entropy is never negative
+    not-halved       *  *  loss  * | the third program takes one mean over a bag of equal halves; see (1.5)
+    doubled          *  *  2*loss  * | the third number: a mean over the whole bag is smaller, not larger
+    minimax          *  *  *  log(4/7);-log(4/7) | the last number is made of 1 − D; but on fakes the target is 1
+    weighted-fakes   *  *  *  -0.75*log(D) | the last number averages over fakes; all are in the left bump
+    """,
 )
 
 
@@ -308,7 +196,7 @@ STUCK_LOSSES = Exercise(
 
 def hint_cases(seed: int) -> list[Case]:
     """Noise, logits and hints of a few samples, for both losses; once as many outputs as inputs."""
-    draws = torch.Generator().manual_seed(seed)
+    draws = generator_of(seed)
     cases = []
     for loss, m, d, n in (("nonsaturating", 5, 3, 2), ("minimax", 6, 3, 2), ("nonsaturating", 4, 2, 2)):
         z = torch.randn(m, d, generator=draws) + 0.5
@@ -318,112 +206,53 @@ def hint_cases(seed: int) -> list[Case]:
     return cases
 
 
-def _weight(logits: Tensor, loss: str) -> Tensor:
-    return logits.sigmoid() if loss == "minimax" else 1 - logits.sigmoid()
+def _weight(D: Tensor, loss: str) -> Tensor:
+    return D if loss == "minimax" else 1 - D
 
 
-def _pull(weight: Tensor, z: Tensor, hints: Tensor) -> tuple[Tensor, Tensor]:
-    """Return minus the mean of weight · hint · (z, 1)ᵀ."""
-    pulls = -weight[:, None] * hints
-    return pulls.T @ z / len(z), pulls.mean(dim=0)
-
-
-def g_gradient(z: Tensor, logits: Tensor, hints: Tensor, loss: str) -> tuple[Tensor, Tensor]:
+def g_gradient(z, logits, hints, loss, *, weight=_weight, sign=-1, total=False):
     """The gradients of G's loss with respect to A and b, for G(z) = A z + b; equation (1.13)."""
-    return _pull(_weight(logits, loss), z, hints)
+    pulls = sign * weight(logits.sigmoid(), loss)[:, None] * hints / (1 if total else len(z))
+    return pulls.T @ z, pulls.sum(dim=0)
 
 
-def _by_D(z: Tensor, logits: Tensor, hints: Tensor, loss: str) -> tuple[Tensor, Tensor]:
-    D = logits.sigmoid()
-    return _pull(1 / (1 - D) if loss == "minimax" else 1 / D, z, hints)
-
-
-def _sigmoid_slope(z: Tensor, logits: Tensor, hints: Tensor, loss: str) -> tuple[Tensor, Tensor]:
-    D = logits.sigmoid()
-    return _pull(D * (1 - D), z, hints)
-
-
-def _means_first(z: Tensor, logits: Tensor, hints: Tensor, loss: str) -> tuple[Tensor, Tensor]:
-    return _pull(_weight(logits, loss).mean()[None], z.mean(dim=0)[None], hints.mean(dim=0)[None])
-
-
-def _hint_means_first(z: Tensor, logits: Tensor, hints: Tensor, loss: str) -> tuple[Tensor, Tensor]:
-    pull = -(_weight(logits, loss)[:, None] * hints).mean(dim=0)
+def _averaged(z, logits, hints, loss, *, first=True):
+    """The noise is averaged before it meets the hints; with `first`, hints and weights are as well."""
+    weight = _weight(logits.sigmoid(), loss)[:, None]
+    pull = -weight.mean() * hints.mean(dim=0) if first else -(weight * hints).mean(dim=0)
     return torch.outer(pull, z.mean(dim=0)), pull
 
 
-def _each(change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
-    return lambda *args: tuple(change(part) for part in g_gradient(*args))
-
-
-def _square_transposed(cases: list[Case], results: list[Result]) -> bool:
-    return all(
-        close(result.output[0].mT, g_gradient(*case.args)[0]) for case, result in zip(cases, results, strict=True)
-    )
-
-
-G_GRADIENT = Exercise(
-    name="game.g_gradient",
-    title="The generator's gradient, finished by hand",
-    tier="implement",
+G_GRADIENT = function(
+    "game.g_gradient",
+    "The generator's gradient, finished by hand",
     points=3,
-    answer="g_gradient",
     cases=hint_cases,
-    judge=compare(
-        g_gradient,
-        {
-            "names-swapped": (
-                lambda z, logits, hints, loss: g_gradient(
-                    z, logits, hints, "minimax" if loss == "nonsaturating" else "nonsaturating"
-                ),
-                "the two losses have changed places. Which one pushes hardest where D rejects",
-            ),
-            "minimax-in-name-only": (
-                lambda z, logits, hints, loss: g_gradient(z, logits, hints, "nonsaturating"),
-                "what it calls 'minimax' is the non-saturating loss. Published programs do the same; test it with a "
-                "logit far below 0",
-            ),
-            "only-minimax": (
-                lambda z, logits, hints, loss: g_gradient(z, logits, hints, "minimax"),
-                "both names give the minimax gradient: the loss does not enter",
-            ),
-            "sign": (
-                _each(torch.neg),
-                "the sign is turned. G subtracts this gradient, and the logit of its samples should rise",
-            ),
-            "by-d": (
-                _by_D,
-                "the weight is the slope against D. The hints are gradients of the logit, and between the two stands "
-                "the sigmoid",
-            ),
-            "sigmoid-slope": (
-                _sigmoid_slope,
-                "the weight is the slope of the sigmoid alone; the slope of the logarithm is missing",
-            ),
-            "no-weight": (
-                lambda z, logits, hints, loss: _pull(torch.ones_like(logits), z, hints),
-                "the hints are not weighted: D's verdict on each sample does not enter",
-            ),
-            "missing-mean": (
-                lambda z, logits, hints, loss: tuple(len(z) * part for part in g_gradient(z, logits, hints, loss)),
-                "it adds up over the samples; the loss is a mean",
-            ),
-            "means-first": (
-                _means_first,
-                "weights, hints and noise are averaged one by one. The mean of a product is not the product of means: "
-                "which sample got which hint is lost",
-            ),
-            "noise-averaged": (
-                _hint_means_first,
-                "for A the noise is averaged before it meets the hints. The mean of a product is not the product of "
-                "means",
-            ),
-            "transposed": (
-                When(_square_transposed),
-                "the gradient with respect to A is transposed; it has A's shape, a row for each output",
-            ),
-        },
-    ),
+    reference=g_gradient,
+    let={
+        "other": lambda D, loss: 1 - _weight(D, loss),
+        "refused": lambda D, loss: 1 - D,
+        "accepted": lambda D, loss: D,
+        "by_d": lambda D, loss: 1 / (1 - _weight(D, loss)),
+        "sigmoid": lambda D, loss: D * (1 - D),
+        "one": lambda D, loss: torch.ones_like(D),
+        "averaged": _averaged,
+        "transposed": lambda *args: (g_gradient(*args)[0].mT, g_gradient(*args)[1]),
+    },
+    table="""
+    names-swapped         weight=other   | the two losses have changed places. Which one pushes hardest where D rejects
+    minimax-in-name-only  weight=refused | what it calls 'minimax' is the non-saturating loss. Published programs do the
+                                         | same; test it with a logit far below 0
+    only-minimax          weight=accepted | both names give the minimax gradient: the loss does not enter
+    sign                  sign=1         | the sign is turned. G subtracts this gradient, and its logits should rise
+    by-d                  weight=by_d    | the weight is the slope against D; between D and the hints stands the sigmoid
+    sigmoid-slope         weight=sigmoid | the weight is the slope of the sigmoid alone, without the logarithm's
+    no-weight             weight=one     | the hints are not weighted: D's verdict on each sample does not enter
+    missing-mean          total=True     | it adds up over the samples; the loss is a mean
+    means-first           averaged       | all three are averaged one by one: which sample got which hint is lost
+    noise-averaged        averaged first=False | for A the noise is averaged before it meets the hints
+    transposed            transposed     | the gradient with respect to A is transposed; A has a row for each output
+    """,
 )
 
 
@@ -432,29 +261,17 @@ G_GRADIENT = Exercise(
 
 def law_cases(seed: int) -> list[Case]:
     """Data and generator, both normal: narrow data twice, wide data, then equal widths on either side."""
-    draws = torch.Generator().manual_seed(seed)
-
-    def uniform(low: float, high: float) -> float:
-        return low + (high - low) * torch.rand((), generator=draws, dtype=torch.float64).item()
-
-    width = uniform(0.6, 1.2)
-    left, centre = uniform(-1.2, -0.6), uniform(0.5, 1.2)
+    draws = generator_of(seed)
+    width = uniform(draws, 0.6, 1.2)
+    left, centre = uniform(draws, -1.2, -0.6), uniform(draws, 0.5, 1.2)
+    far, wide = uniform(draws, -2.0, -1.4), uniform(draws, 1.1, 1.6)
     return [
-        Case((centre, uniform(0.4, 0.6), left, uniform(1.0, 1.5)), note="narrow data, to the right"),
-        Case((left, uniform(0.5, 0.7), centre, uniform(1.1, 1.6)), note="narrow data, to the left"),
-        Case((centre, uniform(1.1, 1.6), left, uniform(0.5, 0.8)), note="data wider than the fakes"),
+        Case((centre, uniform(draws, 0.4, 0.6), left, uniform(draws, 1.0, 1.5)), note="narrow data, to the right"),
+        Case((far, uniform(draws, 0.5, 0.7), centre, wide), note="narrow data, to the left"),
+        Case((centre, uniform(draws, 1.1, 1.6), left, uniform(draws, 0.5, 0.8)), note="data wider than the fakes"),
         Case((left, width, centre, width), note="equal widths, data to the left"),
         Case((centre, width, left, width), note="equal widths, data to the right"),
     ]
-
-
-def favourite(data_mean: float, data_std: float, g_mean: float, g_std: float) -> float:
-    """The place where the best D against N(g_mean, g_std²) is largest, or the side on which it rises for ever."""
-    if data_std > g_std:
-        return math.inf
-    if data_std == g_std:
-        return math.inf if data_mean > g_mean else -math.inf
-    return _stationary(data_mean, data_std, g_mean, g_std)
 
 
 def _stationary(m: float, s: float, mu: float, t: float) -> float:
@@ -462,114 +279,56 @@ def _stationary(m: float, s: float, mu: float, t: float) -> float:
     return (m / s**2 - mu / t**2) / (1 / s**2 - 1 / t**2)
 
 
-def _finite(formula: Callable[[float, float, float, float], float]) -> When:
-    """Recognise a formula in the cases that have a finite favourite, whatever the answer does in the others."""
-    return When(
-        lambda cases, results: all(close(results[i].output, formula(*cases[i].args), 1e-3) for i in (0, 1)),
-    )
+def _side(m: float, mu: float) -> float:
+    return math.inf if m > mu else -math.inf
 
 
-def _peak(height: Callable[[Tensor, Tensor], Tensor]) -> Callable[[float, float, float, float], float]:
-    """Return the function that finds the largest height(p_data, p_g) on a fine grid."""
-
-    def place(m: float, s: float, mu: float, t: float) -> float:
-        x = torch.linspace(-8, 8, 160_001, dtype=torch.float64)
-        p, q = (torch.exp(-0.5 * ((x - mean) / std) ** 2) / std for mean, std in ((m, s), (mu, t)))
-        return x[height(p, q).argmax()].item()
-
-    return place
+def favourite(data_mean, data_std, g_mean, g_std, *, wide=None, equal=_side) -> float:
+    """The place where the best D against N(g_mean, g_std²) is largest, or the side on which it rises for ever."""
+    if data_std > g_std:
+        return wide(data_mean, data_std, g_mean, g_std) if wide else math.inf
+    return equal(data_mean, g_mean) if data_std == g_std else _stationary(data_mean, data_std, g_mean, g_std)
 
 
-def _only(which: int, value: Callable[..., float] | None = None) -> When:
-    """Recognise an answer that is right except in one case, where it gives `value` or anything."""
-
-    def test(cases: list[Case], results: list[Result]) -> bool:
-        others = [i for i in range(len(cases)) if i != which]
-        if not all(close(results[i].output, favourite(*cases[i].args), 1e-3) for i in others):
-            return False
-        return value is None or close(results[which].output, value(*cases[which].args), 1e-3)
-
-    return When(test)
+def _largest_difference(m: float, s: float, mu: float, t: float) -> float:
+    x = torch.linspace(-8, 8, 160_001, dtype=torch.float64)
+    p, q = (torch.exp(-0.5 * ((x - mean) / std) ** 2) / std for mean, std in ((m, s), (mu, t)))
+    return x[(p - q).argmax()].item()
 
 
-def _is_finite(results: list[Result], *which: int) -> bool:
-    return all(math.isfinite(float(results[i].output)) for i in which)
-
-
-FAVOURITE = Exercise(
-    name="game.favourite",
-    title="The favourite of a frozen judge",
-    tier="implement",
+FAVOURITE = function(
+    "game.favourite",
+    "The favourite of a frozen judge",
     points=3,
-    answer="favourite",
     cases=law_cases,
-    judge=compare(
-        favourite,
-        {
-            "data-mean": (
-                _finite(lambda m, s, mu, t: m),
-                "it is where the data is densest. D compares two densities, and beyond that place fakes thin out "
-                "faster than data",
-            ),
-            "product": (
-                _finite(lambda m, s, mu, t: (m / s**2 + mu / t**2) / (1 / s**2 + 1 / t**2)),
-                "it is the peak of the product of the two densities. The logit is the log of their ratio",
-            ),
-            "difference": (
-                _finite(_peak(lambda p, q: p - q)),
-                "it is where p_data − p_g is largest. D depends on the ratio of the densities, not on the difference",
-            ),
-            "no-square": (
-                _finite(lambda m, s, mu, t: (m / s - mu / t) / (1 / s - 1 / t)),
-                "a normal density has the variance in its exponent, not the standard deviation",
-            ),
-            "halfway": (
-                _finite(lambda m, s, mu, t: (m + mu) / 2),
-                "halfway between the means D is no more than undecided, if at all",
-            ),
-            "wrong-sign": (
-                _finite(lambda m, s, mu, t: (m / s**2 + mu / t**2) / (1 / s**2 - 1 / t**2)),
-                "close: a sign is wrong where the two slopes are set equal",
-            ),
-            "least-favourite": (
-                _only(2, _stationary),
-                "where the data is wider, the formula gives the place that D likes least: look at the curvature",
-            ),
-            "no-side": (
-                _only(2),
-                "right, except where the data is wider than the fakes. Which density wins far out, on both sides",
-            ),
-            "side": (
-                When(
-                    lambda cases, results: (
-                        close(results[0].output, favourite(*cases[0].args), 1e-3)
-                        and close([results[i].output for i in (3, 4)], [math.inf, -math.inf])
-                    )
-                ),
-                "for equal widths D rises for ever, on the side where the data is; the sides are swapped",
-            ),
-            "one-side": (
-                When(
-                    lambda cases, results: (
-                        close(results[0].output, favourite(*cases[0].args), 1e-3)
-                        and close(results[3].output, math.inf)
-                        and close(results[4].output, math.inf)
-                    )
-                ),
-                "for equal widths the logit is a straight line. Where it falls to the right, it rises to the left",
-            ),
-            "edge": (
-                When(
-                    lambda cases, results: (
-                        close(results[0].output, favourite(*cases[0].args), 0.02) and _is_finite(results, 2, 3, 4)
-                    )
-                ),
-                "it gives the edge of the range that was searched. Where D rises for ever, no place is the best: the "
-                "answer there is an infinity",
-            ),
-        },
-        tol=1e-3,
-    ),
+    reference=favourite,
+    tol=1e-3,
+    let={
+        "data": lambda m, s, mu, t: m,
+        "product": lambda m, s, mu, t: (m / s**2 + mu / t**2) / (1 / s**2 + 1 / t**2),
+        "difference": _largest_difference,
+        "no_square": lambda m, s, mu, t: (m / s - mu / t) / (1 / s - 1 / t) if s != t else math.inf,
+        "halfway": lambda m, s, mu, t: (m + mu) / 2,
+        "sign": lambda m, s, mu, t: (m / s**2 + mu / t**2) / (1 / s**2 - 1 / t**2) if s != t else math.inf,
+        "stationary": _stationary,
+        "wide": RightBut((2,)),
+        "fakes": lambda m, mu: _side(mu, m),
+        "right": lambda m, mu: math.inf,
+        "edge": RightBut((2, 3, 4), lambda case, result: not not_finite(case, result)),
+    },
+    table="""
+    data-mean        data @0,1    | it is where the data is densest. Beyond that place fakes thin out faster than data
+    product          product @0,1 | it is the peak of the product of the densities; the logit is of their ratio
+    difference       difference @0,1 | it is where p_data − p_g is largest. D depends on the ratio of the densities
+    no-square        no_square @0,1 | a normal density has the variance in its exponent, not the standard deviation
+    halfway          halfway @0,1 | halfway between the means D is no more than undecided, if at all
+    wrong-sign       sign @0,1    | close: a sign is wrong where the two slopes are set equal
+    least-favourite  wide=stationary | where the data is wider, D likes this place least: look at the curvature
+    no-side          wide         | right, except where the data is wider. Which density wins far out
+    side             equal=fakes  | for equal widths D rises for ever, towards the data; the sides are swapped
+    one-side         equal=right  | for equal widths the logit is a line. If it falls on one side, it rises on the other
+    edge             edge         | it gives the edge of the range that was searched; D rises beyond it for ever
+    """,
 )
 
 
@@ -578,14 +337,14 @@ FAVOURITE = Exercise(
 
 def loop_cases(seed: int) -> list[Case]:
     """Two small networks on the plane; k = 2 and k = 1 batches of data, and k + 1 of noise."""
-    draws = torch.Generator().manual_seed(seed)
+    draws = generator_of(seed)
     cases = []
     for k, m, eta in ((2, 4, 0.2), (1, 5, 0.3)):
         G = Spec("mlp", {"sizes": [3, 5, 2], "activation": "tanh", "seed": seed + 1})
         D = Spec("mlp", {"sizes": [2, 6, 1], "activation": "tanh", "seed": seed + 2})
         real = torch.randn(k, m, 2, generator=draws) + torch.tensor([1.5, -1.0])
         noise = torch.randn(k + 1, m, 3, generator=draws)
-        step = eta + 0.1 * torch.rand((), generator=draws, dtype=torch.float64).item()
+        step = uniform(draws, eta, eta + 0.1)
         cases.append(Case((G, D, real, noise, step), changes=(0, 1), note=f"k = {k}, batches of {m}"))
     return cases
 
@@ -599,70 +358,53 @@ def _move(network: Any, value: Tensor, eta: float) -> None:
             parameter += eta * gradient
 
 
-def _algorithm(
+def algorithm_1(
+    G: Any,
+    D: Any,
+    real: Tensor,
+    noise: Tensor,
+    eta: float,
     *,
+    d_rate: float | None = None,
+    g_rate: float | None = None,
     d_sign: float = 1.0,
     g_sign: float = 1.0,
-    d_eta: bool = True,
-    g_eta: bool = True,
-    nonsaturating: bool = False,
+    score: Callable[[Tensor], Tensor] = lambda a: -logsigmoid(-a),
     inner: bool = False,
     g_first: bool = False,
-    same_noise: bool = False,
-    total: bool = False,
-    d_moves: bool = True,
-    g_moves: bool = True,
-    one_batch: bool = False,
-    other_half: bool = False,
-) -> Callable[..., None]:
-    """Return the training step, right by default; each argument brings back one mistake."""
+    old_noise: bool = False,
+    old_batch: bool = False,
+    average: Callable[[Tensor], Tensor] = torch.mean,
+    fakes: float = 1.0,
+) -> None:
+    """One step of Algorithm 1 of the 2014 paper; each knob brings back one mistake."""
 
-    def average(values: Tensor) -> Tensor:
-        return values.sum() if total else values.mean()
+    def generator_moves(z: Tensor) -> None:
+        _move(G, g_sign * average(score(D(G(z)))), eta if g_rate is None else g_rate)
 
-    def step(G: Any, D: Any, real: Tensor, noise: Tensor, eta: float) -> None:
-        def generator_moves(z: Tensor) -> None:
-            judged = D(G(z))
-            score = logsigmoid(judged) if nonsaturating else -logsigmoid(-judged)
-            if g_moves:
-                _move(G, g_sign * average(score), eta if g_eta else 1.0)
-
-        if g_first:
-            generator_moves(noise[-1])
-        for i, x in enumerate(real):
-            data, z = (real[0], noise[0]) if one_batch else (x, noise[i])
-            value = average(logsigmoid(D(data))) + average(logsigmoid(-D(G(z).detach())))
-            if other_half:
-                value = average(logsigmoid(D(data)))
-            if d_moves:
-                _move(D, d_sign * value, eta if d_eta else 1.0)
-            if inner:
-                generator_moves(noise[-1] if i == len(real) - 1 and not same_noise else noise[i])
-        if not inner and not g_first:
-            generator_moves(noise[len(real) - 1] if same_noise else noise[-1])
-
-    return step
+    if g_first:
+        generator_moves(noise[-1])
+    for i in range(len(real)):
+        x, z = real[0 if old_batch else i], noise[0 if old_batch else i]
+        value = average(logsigmoid(D(x))) + fakes * average(logsigmoid(-D(G(z).detach())))
+        _move(D, d_sign * value, eta if d_rate is None else d_rate)
+        if inner:
+            generator_moves(noise[-1] if i == len(real) - 1 else noise[i])
+    if not inner and not g_first:
+        generator_moves(noise[-2 if old_noise else -1])
 
 
-algorithm_1 = _algorithm()
-"""One step of Algorithm 1 of the 2014 paper."""
-
-
-def _backward(*, clear_d: bool, clear_g: bool, g_sign: float = -1.0, eta_d: bool = True) -> Callable[..., None]:
-    """Return the step as a program with `backward()` writes it; gradients pile up where they are not cleared."""
-
-    def step(G: Any, D: Any, real: Tensor, noise: Tensor, eta: float) -> None:
-        for x, z in zip(real, noise[:-1], strict=True):
-            if clear_d:
-                D.zero_grad()
-            (logsigmoid(D(x)).mean() + logsigmoid(-D(G(z))).mean()).backward()
-            _add(D, eta if eta_d else 1.0)
-        if clear_g:
-            G.zero_grad()
-        logsigmoid(-D(G(noise[-1]))).mean().backward()
-        _add(G, g_sign * eta)
-
-    return step
+def _backward(G, D, real, noise, eta, *, clear_d=False, clear_g=False, g_sign=-1.0, d_rate=None) -> None:
+    """The step as a program with `backward()` writes it; gradients pile up where they are not cleared."""
+    for x, z in zip(real, noise[:-1], strict=True):
+        if clear_d:
+            D.zero_grad()
+        (logsigmoid(D(x)).mean() + logsigmoid(-D(G(z))).mean()).backward()
+        _add(D, d_rate or eta)
+    if clear_g:
+        G.zero_grad()
+    logsigmoid(-D(G(noise[-1]))).mean().backward()
+    _add(G, g_sign * eta)
 
 
 def _add(network: Any, factor: float) -> None:
@@ -671,105 +413,45 @@ def _add(network: Any, factor: float) -> None:
             parameter += factor * parameter.grad
 
 
-def _leaves(formula: Callable[..., None]) -> When:
-    """Recognise a step by what it leaves of both players where D moves more than once; the other case costs time."""
-
-    def test(cases: list[Case], results: list[Result]) -> bool:
-        (expected,) = run(formula, cases[:1])
-        return all(close(results[0].changed(player), expected.changed(player)) for player in (0, 1))
-
-    return When(test)
-
-
-ALGORITHM_1 = Exercise(
-    name="game.algorithm_1",
-    title="Find the bugs: Algorithm 1",
-    tier="implement",
+ALGORITHM_1 = function(
+    "game.algorithm_1",
+    "Find the bugs: Algorithm 1",
     points=4,
-    answer="algorithm_1",
     cases=loop_cases,
-    judge=compare(
-        algorithm_1,
-        {
-            "as-given": (
-                _leaves(_backward(clear_d=False, clear_g=False, g_sign=1.0, eta_d=False)),
-                "all of the given bugs are still there. Take one move of one player at a time: what should it change, "
-                "in which direction, how far, and which gradients does it use",
-            ),
-            "no-learning-rate": (
-                _leaves(_algorithm(d_eta=False)),
-                "D moves by its whole gradient: the learning rate is missing there",
-            ),
-            "no-learning-rate-at-all": (
-                _leaves(_algorithm(d_eta=False, g_eta=False)),
-                "both players move by the whole gradient: η does not enter",
-            ),
-            "g-no-learning-rate": (
-                _leaves(_algorithm(g_eta=False)),
-                "G moves by its whole gradient: the learning rate is missing there",
-            ),
-            "g-climbs": (
-                _leaves(_algorithm(g_sign=-1.0)),
-                "G moves the wrong way: it learns to be recognised. The box lets it descend log(1 − D(G(z)))",
-            ),
-            "d-descends": (
-                _leaves(_algorithm(d_sign=-1.0)),
-                "D moves the wrong way: it makes V small, and learns to call data generated",
-            ),
-            "nonsaturating": (
-                _leaves(_algorithm(nonsaturating=True)),
-                "this is what programs do, but not what the box says: G's loss in the box is the minimax one",
-            ),
-            "left-over-gradients": (
-                _leaves(_backward(clear_d=False, clear_g=False)),
-                "gradients pile up: backward() adds to what earlier moves have left, in D and in G",
-            ),
-            "d-left-over": (
-                _leaves(_backward(clear_d=False, clear_g=True)),
-                "D's gradients pile up over its k moves: backward() adds to what is there",
-            ),
-            "g-left-over": (
-                _leaves(_backward(clear_d=True, clear_g=False)),
-                "D's half leaves gradients in G, because nothing cuts the graph there, and G's move uses them too",
-            ),
-            "inner-loop": (
-                _leaves(_algorithm(inner=True)),
-                "G moves once for each move of D. The two loops of the box are k moves of D, and then one of G",
-            ),
-            "g-first": (
-                _leaves(_algorithm(g_first=True)),
-                "G moves before D. In the box it is judged by the D that has just moved",
-            ),
-            "same-noise": (
-                _leaves(_algorithm(same_noise=True)),
-                "G's move uses the noise of D's last move again; the box draws fresh noise",
-            ),
-            "one-batch": (
-                _leaves(_algorithm(one_batch=True)),
-                "all k moves of D see the same batch; the box draws new ones for each",
-            ),
-            "missing-mean": (_leaves(_algorithm(total=True)), "it adds up over the batch where the box has 1/m"),
-            "d-frozen": (_leaves(_algorithm(d_moves=False)), "D does not move at all: this is the frozen judge"),
-            "g-frozen": (_leaves(_algorithm(g_moves=False)), "G does not move at all"),
-            "data-only": (
-                _leaves(_algorithm(other_half=True)),
-                "D learns from data alone; the generated half of V is missing. It will say 1 to everything",
-            ),
-        },
-    ),
+    reference=algorithm_1,
+    let={"backward": _backward, "likely": logsigmoid, "sum": torch.sum},
+    table="""
+    as-given                 backward g_sign=1 d_rate=1 | all of the given bugs are still there. Take one move of one
+                                     | player at a time: what should it change, in which direction, how far, and which
+                                     | gradients does it use
+    no-learning-rate         d_rate=1 | D moves by its whole gradient: the learning rate is missing there
+    no-learning-rate-at-all  d_rate=1 g_rate=1 | both players move by the whole gradient: η does not enter
+    g-no-learning-rate       g_rate=1 | G moves by its whole gradient: the learning rate is missing there
+    g-climbs                 g_sign=-1 | G moves the wrong way: it learns to be recognised. The box lets it descend
+    d-descends               d_sign=-1 | D moves the wrong way: it makes V small, and learns to call data generated
+    nonsaturating            score=likely | this is what programs do; G's loss in the box is the minimax one
+    left-over-gradients      backward | gradients pile up: backward() adds to what is there, in D and in G
+    d-left-over              backward clear_g=True | D's gradients pile up over its k moves: backward() adds
+    g-left-over              backward clear_d=True | D's half leaves gradients in G, and G's move uses them
+    inner-loop               inner=True | G moves once for each move of D; the box has k moves of D, then one of G
+    g-first                  g_first=True | G moves before D. In the box it is judged by the D that has just moved
+    same-noise               old_noise=True | G's move uses the noise of D's last move again; the box draws fresh noise
+    one-batch                old_batch=True | all k moves of D see the same batch; the box draws new ones for each
+    missing-mean             average=sum | it adds up over the batch where the box has 1/m
+    d-frozen                 d_rate=0 | D does not move at all: this is the frozen judge
+    g-frozen                 g_rate=0 | G does not move at all
+    data-only                fakes=0 | D learns from data alone; the generated half of V is missing
+    """,
 )
 
 
 # 8 Does it matter that the minimax loss saturates? ---------------------------------------------------
 
-SATURATION = Exercise(
-    name="game.saturation",
-    title="Does it matter that a loss saturates?",
-    tier="investigate",
+SATURATION = essay(
+    "game.saturation",
+    "Does it matter that a loss saturates?",
     points=5,
-    answer="saturation",
-    kind="text",
-    judge=written(120),
+    words=120,
     rubric=(
         "1 point: predictions for all four pairs of loss and optimiser are stated before the table is read, with a "
         "reason from the slopes of (1.11). "

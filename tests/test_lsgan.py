@@ -229,6 +229,45 @@ def test_a_step_of_pearsons_coding_narrows_a_narrow_generator() -> None:
     assert frozen_slope(mean, 0.1, -1.0, 1.0, 0.0) < 0.02 * frozen_slope(mean, 0.1, 0.0, 1.0, 1.0)
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+def test_a_target_above_the_middle_is_right_near_the_data_only() -> None:
+    """f is convex for all r exactly if c ≥ b; with the middle < c < b the slope has the right sign near w = 1 alone."""
+    r = torch.linspace(0.01, 50, 2000, dtype=torch.float64)
+    for a, b, c in ((0.0, 1.0, 1.0), (-1.0, 1.0, 1.5), (-1.0, 1.0, 0.1), (-1.0, 1.0, 0.0), (0.0, 1.0, 0.9)):
+        best = (b + a * r) / (1 + r)
+        rises = ((best - c) ** 2 / 2).diff() > 0
+        assert bool(rises.all()) == (c >= b)
+        near = (r > 0.9) & (r < 1.1)
+        assert bool(rises[near[1:]].all()) == (c > (a + b) / 2)
+    assert frozen_slope(width, 0.8, -1.0, 1.0, 0.1) > 0 > frozen_slope(width, 0.95, -1.0, 1.0, 0.1)
+    for at in (0.5, 0.8, 0.95):  # at 0.5 of the way to b this family has the right sign
+        assert frozen_slope(width, at, -1.0, 1.0, 0.5) < 0
+    assert frozen_slope(width, 0.339, -1.0, 1.0, 0.0) < 0 < frozen_slope(width, 0.341, -1.0, 1.0, 0.0)
+
+
+def test_the_terms_of_what_0_1_1_descends() -> None:
+    """∫ p² / (p + q) = ½ + Δ/4, and with f(r) = r/2 - log(1 + r) - 1/(2 (1 + r)) all constants come to ¼ - log 2."""
+    p, q = theory.Gaussian().density(GRID.x), theory.Gaussian(0.4, 0.7).density(GRID.x)
+    delta = float(theory.triangular(p, q, GRID))
+    assert float(GRID.integrate(p**2 / (p + q))) == pytest.approx(0.5 + delta / 4, abs=1e-6)
+    r = q / p
+    f = r / 2 - (1 + r).log() - 1 / (2 * (1 + r))
+    bracket = float(theory.kl(p, (p + q) / 2, GRID)) - delta / 8
+    assert float(GRID.integrate(p * f)) == pytest.approx(bracket + 0.25 - math.log(2), abs=1e-6)
+
+
+def test_far_apart_the_slope_of_least_squares_dies_and_that_of_minus_log_d_grows() -> None:
+    def slopes(theta: float) -> tuple[float, float]:  # D, the best at θ, rests
+        logit = theta**2 / 2 - theta * GRID.x
+        by_theta = theory.Gaussian(theta, 1.0).density(GRID.x) * (GRID.x - theta)
+        least_squares = (logit.sigmoid() - 1) ** 2 / 2
+        found = (nn.functional.softplus(-logit), least_squares)
+        return tuple(float(GRID.integrate(by_theta * loss)) for loss in found)  # type: ignore[return-value]
+
+    (log_near, ls_near), (log_far, ls_far) = slopes(2.0), slopes(8.0)
+    assert log_far > 7.9 > log_near > 1 and ls_near > 0.1 and 0 < ls_far < 1e-3
+
+
 def test_chi_square_of_gaussians_and_vectors() -> None:
     grid = theory.line(-16, 16)
     found = theory.chi_square(theory.Gaussian(1.0, 1.0), theory.Gaussian(0.0, 1.0), grid)

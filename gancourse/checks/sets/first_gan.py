@@ -209,6 +209,7 @@ def log_cases(seed: int) -> list[Case]:
         one(d_loss=-between(0.5, 1.3)),
         one(g_loss=-between(0.3, 1.0)),
         one(d_real=between(1.2, 2.5)),  # a mean logit
+        one(d_real=between(1.01, 1.04)),  # no probability either
         one(d_fake=-between(0.3, 1.5)),
         one(d_fake_after=between(1.1, 1.6)),
     ]

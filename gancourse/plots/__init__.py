@@ -16,7 +16,7 @@ from __future__ import annotations
 from gancourse.logs import read_metrics
 from gancourse.plots.charts import curves, density_1d, histogram
 from gancourse.plots.drawings import Arrow, Box, architecture, diagram, gan_diagram
-from gancourse.plots.hints import arrows, push_forward
+from gancourse.plots.hints import arrows, hint, push_forward
 from gancourse.plots.plane import Judge, Limits, Snapshot, landscape, landscape_strip, points, snapshot
 from gancourse.plots.sheets import Images, flip_book, frames_strip, sample_grid, save_png, sheet
 from gancourse.plots.style import (
@@ -70,6 +70,7 @@ __all__ = [
     "flip_book",
     "frames_strip",
     "gan_diagram",
+    "hint",
     "histogram",
     "landscape",
     "landscape_strip",

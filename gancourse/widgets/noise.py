@@ -1,0 +1,50 @@
+"""Chapter 2: digits from fixed noise in the course of training, from the run that the chapter shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from gancourse import plots
+from gancourse.widgets.core import Slider, Widget, index, shipped
+
+STEPS: tuple[int, ...] = tuple(shipped("fixed_noise")["steps"].tolist())
+SHOWN = 49
+
+
+def draw(step: int, z: int) -> Figure:
+    """Draw the digits of one step above, one of them framed, and below this one at all steps."""
+    data = shipped("fixed_noise")
+    levels = int(data["levels"])
+    frames = (data["digits"].astype(np.uint16) * 255 // (levels - 1)).astype(np.uint8)  # (steps, 49, 28, 28)
+    now = frames[index(STEPS, step)]
+    figure, (top, bottom) = plots.panels(2, columns=1)
+    grid = figure.axes[0].get_gridspec()
+    figure.set_size_inches(plots.WIDTH * 0.8, plots.WIDTH * 1.05)
+    for ax, images, columns in ((top, now, 7), (bottom, frames[:, z - 1], len(STEPS))):
+        page = plots.sheet(images[..., None], columns=columns)
+        ax.imshow(page[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        ax.set_axis_off()
+    del grid
+    row, column = divmod(z - 1, 7)
+    box = {"fill": False, "edgecolor": plots.GENERATOR, "linewidth": 2.2}
+    top.add_patch(Rectangle((29 * column - 1, 29 * row - 1), 29, 29, **box))
+    bottom.add_patch(Rectangle((29 * index(STEPS, step) - 1, -1), 29, 29, **box))
+    top.set_title(f"step {step:,}", fontsize=plots.FONT)
+    bottom.set_title(f"noise {z} at steps {STEPS[0]:,} to {STEPS[-1]:,}", fontsize=plots.FONT)
+    return figure
+
+
+WIDGETS = {
+    "fixed-noise": Widget(
+        "fixed-noise",
+        2,
+        "Move through training with the noise held fixed: the first shapes come early, and a noise may change its digit.",
+        draw,
+        (
+            Slider("step", "step", STEPS, STEPS[-1], "{:,}"),
+            Slider("z", "noise", tuple(range(1, SHOWN + 1)), 1),
+        ),
+    )
+}

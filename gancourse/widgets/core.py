@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from gancourse.errors import UserError, unknown
 
@@ -115,7 +116,12 @@ class Still:
         return self.reason
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, places: Sequence[Bbox] = ()) -> bytes:
+    """Return a figure as PNG; with the places of its axes, known from another one, no layout has to be found."""
+    if len(places) == len(figure.axes):
+        figure.set_layout_engine("none")
+        for ax, place in zip(figure.axes, places, strict=True):
+            ax.set_position(place)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=figure.dpi)
     return buffer.getvalue()
@@ -161,12 +167,15 @@ def live(widget: Widget, kernel: bool | None = None) -> Any:
 
 def _build(widget: Widget, ipywidgets: Any) -> Any:
     controls = {slider.name: _control(slider, ipywidgets) for slider in widget.sliders}
-    picture = ipywidgets.Image(value=_png(widget.still()), format="png", layout={"max_width": "100%"})
+    first = widget.still()
+    picture = ipywidgets.Image(value=_png(first), format="png", layout={"max_width": "100%"})
+    places = [ax.get_position(original=True) for ax in first.axes]  # half of the time to draw is to find these
     message = ipywidgets.HTML(value=html.escape(widget.about))
 
     def redraw(_: object = None) -> None:
         try:
-            picture.value = _png(widget.draw(**{name: control.value for name, control in controls.items()}))
+            values = {name: control.value for name, control in controls.items()}
+            picture.value = _png(widget.draw(**values), places)
             message.value = html.escape(widget.about)
         except UserError as error:  # a value that cannot be drawn is told, and the last picture stays
             message.value = f"<strong>{html.escape(str(error))}</strong>"

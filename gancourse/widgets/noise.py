@@ -20,13 +20,11 @@ def draw(step: int, z: int) -> Figure:
     frames = (data["digits"].astype(np.uint16) * 255 // (levels - 1)).astype(np.uint8)  # (steps, 49, 28, 28)
     now = frames[index(STEPS, step)]
     figure, (top, bottom) = plots.panels(2, columns=1)
-    grid = figure.axes[0].get_gridspec()
     figure.set_size_inches(plots.WIDTH * 0.8, plots.WIDTH * 1.05)
     for ax, images, columns in ((top, now, 7), (bottom, frames[:, z - 1], len(STEPS))):
         page = plots.sheet(images[..., None], columns=columns)
         ax.imshow(page[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.set_axis_off()
-    del grid
     row, column = divmod(z - 1, 7)
     box = {"fill": False, "edgecolor": plots.GENERATOR, "linewidth": 2.2}
     top.add_patch(Rectangle((29 * column - 1, 29 * row - 1), 29, 29, **box))

@@ -28,17 +28,19 @@ def draw(a: float, b: float, c: float) -> Figure:
     right.set(ylim=ends)
     right.set_ylabel("best score", color=plots.DISCRIMINATOR)
     right.spines[["top", "left", "bottom"]].set_visible(False)
+    right.spines["right"].set_color(plots.MUTED)
     s = torch.linspace(-4, 5, 181, dtype=torch.float64, requires_grad=True)
     slopes = {"score": s.detach()}
     rivals = {"minimax": losses.minimax_loss, "non-saturating": losses.nonsaturating_loss}
     for name, loss in rivals.items():
         (slopes[name],) = torch.autograd.grad(len(s) * loss(s), s)
     (slopes["least squares"],) = torch.autograd.grad(len(s) * losses.least_squares_g_loss(s, c), s)
+    bottom.set_ylim(-5, 5)
     plots.curves(slopes, list(slopes)[1:], ax=bottom, x="score", references={"zero": 0.0}, ylabel="slope of G's loss")
     inside = best[fakes > 0.01]
     low, high = float(inside.min()), float(inside.max())
     bottom.axvspan(low, max(high, low + 0.02), color=plots.DISCRIMINATOR, alpha=0.12, linewidth=0)
-    bottom.set(ylim=(-5, 5), xlim=(-4, 5), xlabel="score; shaded: what the best D gives to fakes")
+    bottom.set(xlim=(-4, 5), xlabel="score; shaded: what the best D gives to fakes")
     if a == b:
         words = "a = b: D has nothing to tell apart"
     else:

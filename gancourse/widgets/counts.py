@@ -21,6 +21,12 @@ def draw(count: int, seed: int, resize: str) -> Figure:
     titles = {"frechet": "digit-FID", "kid": "kernel distance"}
     for ax, (key, title) in zip(axes, titles.items(), strict=True):
         tables = data[key][index(RESIZES, resize)]  # (sets, seeds, counts)
+        whole = data[key]
+        if key == "frechet":
+            ax.set_ylim(0.5, 1.2 * float(whole.max()))
+        else:
+            room = 0.1 * float(np.ptp(whole))
+            ax.set_ylim(float(whole.min()) - room, float(whole.max()) + room)
         rows = {"pictures": list(COUNTS)} | {name: tables[j, seed] for j, name in enumerate(SETS)}
         plots.curves(rows, list(SETS), ax=ax, x="pictures", log_y=key == "frechet", ylabel=title)
         for j, (name, colour) in enumerate(plots.style.colours(SETS).items()):
@@ -28,13 +34,7 @@ def draw(count: int, seed: int, resize: str) -> Figure:
             ax.plot(count, rows[name][at], "o", color=colour, markersize=7)
         found = ", ".join(f"{tables[j, seed, at]:,.3g}" for j in range(len(SETS)))
         ax.set_title(f"{count:,} pictures: {found}", fontsize=plots.FONT)
-        whole = data[key]
-        if key == "frechet":
-            ax.set_ylim(0.5, 1.2 * float(whole.max()))
-            ax.set_yticks([1, 10, 100, 1000])
-        else:
-            room = 0.1 * float(np.ptp(whole))
-            ax.set_ylim(float(whole.min()) - room, float(whole.max()) + room)
+    axes[0].set_yticks([1, 10, 100, 1000])
     return figure
 
 

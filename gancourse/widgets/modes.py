@@ -50,7 +50,7 @@ def fit(data: Tensor, distance: float, start: float, reverse: bool) -> tuple[Ten
     if not reverse:
         return torch.zeros(2, dtype=torch.float64), torch.linalg.cholesky(SHAPE + distance**2 * torch.outer(AWAY, AWAY))
     mean = (start * max(distance, 0.2) * AWAY).requires_grad_()
-    root = torch.linalg.cholesky(SHAPE).requires_grad_()
+    root = torch.linalg.cholesky(SHAPE).contiguous().requires_grad_()
     optimizer = torch.optim.LBFGS([mean, root], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -108,12 +108,12 @@ def draw_slopes(distance: float) -> Figure:
     plots.density_1d(grid.x, {"data": p, "generated": q}, theory.optimal_discriminator(p, q), ax=top)
     rows = _slopes()
     names = ["minimax", "non-saturating"]
+    bottom.set_ylim(1e-3, 10)  # before the curves, whose names stand at their ends
     plots.curves(rows, names, ax=bottom, x="distance", log_y=True, ylabel="slope of G's loss")
     at = index(THETAS, distance)
     for name, colour in plots.style.colours(names).items():
         bottom.plot(distance, rows[name][at], "o", color=colour, markersize=8, zorder=5)
-    bottom.set_ylim(1e-4, 10)
-    bottom.set_yticks([10.0**k for k in range(-4, 2)])
+    bottom.set_yticks([10.0**k for k in range(-3, 2)])
     words = ", ".join(f"{name} {rows[name][at]:.2g}" for name in names)
     bottom.set_title(f"at {distance:g}: {words}", fontsize=plots.FONT)
     return figure

@@ -19,8 +19,14 @@ def draw(step: int, z: int) -> Figure:
     levels = int(data["levels"])
     frames = (data["digits"].astype(np.uint16) * 255 // (levels - 1)).astype(np.uint8)  # (steps, 49, 28, 28)
     now = frames[index(STEPS, step)]
-    figure, (top, bottom) = plots.panels(2, columns=1)
-    figure.set_size_inches(plots.WIDTH * 0.8, plots.WIDTH * 1.05)
+    line = 0.35  # inches of a line of words
+    strip = plots.WIDTH * 0.9 / len(STEPS)
+    size = plots.WIDTH * 0.9, plots.WIDTH * 0.72 + strip + 2 * line + 0.1
+    figure = plots.Picture(figsize=size, dpi=plots.DPI)
+    square = plots.WIDTH * 0.72
+    left, low = (size[0] - square) / 2 / size[0], 1 - (line + square) / size[1]
+    top = figure.add_axes((left, low, square / size[0], square / size[1]))
+    bottom = figure.add_axes((0.005, 0.03 / size[1], 0.99, strip / size[1]))
     for ax, images, columns in ((top, now, 7), (bottom, frames[:, z - 1], len(STEPS))):
         page = plots.sheet(images[..., None], columns=columns)
         ax.imshow(page[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")

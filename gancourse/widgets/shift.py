@@ -12,6 +12,7 @@ from gancourse import plots, theory
 from gancourse.widgets.core import Slider, Widget, steps
 
 SHIFTS = steps(-8, 8, 0.25)
+WIDTHS = steps(0.5, 2.0, 0.25)
 
 
 @lru_cache
@@ -24,6 +25,12 @@ def _course(width: float) -> dict[str, list[float]]:
         rows["C"].append(float(theory.criterion(data, moved, grid)))
         rows["JSD"].append(float(theory.js(data, moved, grid)))
     return rows
+
+
+def _all_courses() -> None:
+    """Compute the courses of all widths, so that no move of a slider waits for them."""
+    for width in WIDTHS:
+        _course(width)
 
 
 def draw(shift: float, width: float) -> Figure:
@@ -41,10 +48,11 @@ def draw(shift: float, width: float) -> Figure:
     plots.density_1d(grid.x, pair, best, ax=top)
     top.set_ylim(0, 0.85)
     levels = {"0": 0.0, "-log 4": -math.log(4)}
+    bottom.set_ylim(-1.5, 0.12)
     plots.curves(rows, {"C": "C(G)"}, ax=bottom, x="shift", references=levels)
     bottom.plot(shift, C, "o", color=plots.GENERATOR, markersize=9, zorder=5)
-    bottom.set(ylim=(-1.5, 0.12), xlim=(-8.1, 8.1))
-    bottom.set_title(f"C(G) = {C:.3f} = -log 4 + 2 · {jsd:.3f}", fontsize=plots.FONT)
+    bottom.set_xlim(-8.1, 8.1)
+    bottom.set_title(f"C(G) = {C:z.3f} = -log 4 + 2 · {jsd:.3f}", fontsize=plots.FONT)
     return figure
 
 
@@ -56,7 +64,8 @@ WIDGETS = {
         draw,
         (
             Slider("shift", "shift", SHIFTS, 2.0, "{:g}"),
-            Slider("width", "width of generated", steps(0.5, 2.0, 0.25), 1.0, "{:g}"),
+            Slider("width", "width of generated", WIDTHS, 1.0, "{:g}"),
         ),
+        ready=_all_courses,
     )
 }

@@ -44,8 +44,9 @@ def draw(a: float, b: float, c: float) -> Figure:
     if a == b:
         words = "a = b: D has nothing to tell apart"
     else:
-        pull = "up to data" if c > (a + b) / 2 else "to the middle" if c == (a + b) / 2 else "away from data"
-        words = f"a = {a:g}, b = {b:g}, c = {c:g}: G is pulled {pull}"
+        nearer = abs(c - a) - abs(c - b)  # above 0: c is nearer to the score of data
+        goal = "the score of data" if nearer > 0 else "the middle" if nearer == 0 else "the score of fakes"
+        words = f"a = {a:g}, b = {b:g}, c = {c:g}: G aims at {goal}"
     top.set_title(words, fontsize=plots.FONT, pad=26)
     return figure
 

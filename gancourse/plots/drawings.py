@@ -197,7 +197,7 @@ def _layout(
     y = MARGIN + (LINE + 0.1 if title else 0.0)
     middle = {}
     for before, row in zip([None, *rows], rows, strict=False):
-        y += 0.0 if before is None else DROP * max(1.0, row - before)
+        y += 0.0 if before is None else DROP * min(1.0, row - before)
         middle[row] = y + tall[row] / 2
         y += tall[row]
     places = {
@@ -410,7 +410,7 @@ def architecture(
         conditional = any(stage.condition for stage in stages)
         role = {"G": "generator", "D": "discriminator"}.get(name[:1], "plain")
         count = sum(weight.numel() for weight in net.parameters())
-        boxes[f"{name} head"] = Box((column, 0), name, f"{count:,} weights", "words")
+        boxes[f"{name} head"] = Box((column, 0.9), name, f"{count:,} weights", "words")
         keys = [f"{name} {k}" for k in range(len(stages))]
         for k, (key, stage) in enumerate(zip(keys, stages, strict=True)):
             first, last = _ends_of(name, conditional)

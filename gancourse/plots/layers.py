@@ -89,8 +89,11 @@ def read(network: nn.Module, inputs: Any = None) -> list[Stage]:
         for module, training in modes:
             module.training = training
     stages = [Stage("", sizes(given[0])), *_gather(calls)]
-    outputs = result if isinstance(result, tuple) else (result,)
-    last = Stage("", "\n".join(sizes(output) for output in outputs))
+    if isinstance(result, tuple):
+        names = getattr(result, "_fields", ["output"] * len(result))
+        last = Stage("", "\n".join(f"{name}: {sizes(part)}" for name, part in zip(names, result, strict=True)))
+    else:
+        last = Stage("", sizes(result))
     last.condition = any(isinstance(layer, LabelEmbedding) for layer, _, _ in calls[-1:])
     return [*stages, last]
 

@@ -22,14 +22,14 @@ RING_WINDOW = 1.5
 def draw(step: int, k: int, seed: int) -> Figure:
     """Draw the five-parameter GAN at one step: densities, D with its thresholds and hints; and its way to here."""
     looks = shipped("five_parameters")["looks"][index(MOVES, k), seed]
-    now = looks[index(LOOKS, step)].astype(float)
-    w, (mean, spread) = now[:3], now[3:]
-    xs = np.linspace(-3, 5, 321)
+    now = looks[index(LOOKS, step)].astype(float).tolist()
+    w, (mean, spread) = np.array(now[:3]), now[3:]
+    xs = torch.linspace(-3, 5, 321, dtype=torch.float64)
     width = max(abs(spread), 0.02)
     pair = {"data": theory.Gaussian(2.0, 0.5).density(xs), "generated": theory.Gaussian(mean, width).density(xs)}
 
     def D(x: torch.Tensor) -> torch.Tensor:
-        return w[0] + w[1] * x[:, 0] + w[2] * x[:, 0] ** 2
+        return now[0] + now[1] * x[:, 0] + now[2] * x[:, 0] ** 2
 
     figure, (top, bottom) = plots.panels(2, columns=1, aspect=0.46)
     plots.density_1d(xs, pair, D, ax=top)

@@ -21,6 +21,7 @@ ORDER = (
     ("metrics",),
     ("evaluation",),
     ("cards", "plots"),
+    ("widgets",),
     ("checks",),
     ("grading",),
     ("cli",),

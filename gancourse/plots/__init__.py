@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from gancourse.logs import read_metrics
 from gancourse.plots.charts import curves, density_1d, histogram
+from gancourse.plots.drawings import Arrow, Box, architecture, diagram, gan_diagram
+from gancourse.plots.hints import arrows, hint, push_forward
 from gancourse.plots.plane import Judge, Limits, Snapshot, landscape, landscape_strip, points, snapshot
 from gancourse.plots.sheets import Images, flip_book, frames_strip, sample_grid, save_png, sheet
 from gancourse.plots.style import (
@@ -34,6 +36,7 @@ from gancourse.plots.style import (
     blocks,
     panels,
 )
+from gancourse.plots.tables import Card, Table, card, table
 
 __all__ = [
     "DATA",
@@ -48,24 +51,36 @@ __all__ = [
     "VERDICT",
     "WIDTH",
     "Array",
+    "Arrow",
+    "Box",
+    "Card",
     "Images",
     "Judge",
     "Limits",
     "Picture",
     "Snapshot",
+    "Table",
+    "architecture",
+    "arrows",
     "blocks",
+    "card",
     "curves",
     "density_1d",
+    "diagram",
     "flip_book",
     "frames_strip",
+    "gan_diagram",
+    "hint",
     "histogram",
     "landscape",
     "landscape_strip",
     "panels",
     "points",
+    "push_forward",
     "read_metrics",
     "sample_grid",
     "save_png",
     "sheet",
     "snapshot",
+    "table",
 ]

@@ -502,19 +502,21 @@ def matching_aware_generator(p: Values, p_hat: Values) -> tuple[Tensor, Tensor]:
     have no place in common, and 2 if p̂ ≤ 2 p everywhere; in both cases D rests at 1 / (1 + weight · λ).
 
     Args:
-        p, p_hat: probabilities (…, K) of the pictures that fit a label, and of those shown with it as wrong ones.
+        p, p_hat: probabilities (…, K) of the pictures that fit a label, and of those shown with it as wrong ones. Those
+            of p_hat may sum to less than 1: the rest lies where p is 0.
 
     Returns:
         p_g, float64 (…, K), and λ, float64 (…, 1), 1 … 2.
 
     Raises:
-        UserError: shapes that differ, or probabilities that are negative, NaN or do not sum to 1.
+        UserError: shapes that differ, or probabilities that are negative, NaN, or do not sum to 1.
     """
     good, wrong = torch.as_tensor(p, dtype=torch.float64), torch.as_tensor(p_hat, dtype=torch.float64)
     if good.shape != wrong.shape or good.ndim == 0:
         raise UserError(f"p has the shape {tuple(good.shape)} and p_hat {tuple(wrong.shape)}; both must be (…, K).")
-    for name, values in (("p", good), ("p_hat", wrong)):
-        if not (values >= 0).all() or not ((values.sum(dim=-1) - 1).abs() < 1e-6).all():
+    for name, values, least in (("p", good, 1.0), ("p_hat", wrong, 0.0)):
+        totals = values.sum(dim=-1)
+        if not ((values >= 0).all() and (totals <= 1 + 1e-6).all() and (totals >= least - 1e-6).all()):
             raise UserError(f"{name} holds probabilities, ≥ 0 with sum 1 over the last dimension. Divide by the sum.")
     low = torch.ones_like(good[..., :1])
     high = 2 * low

@@ -482,6 +482,8 @@ def test_the_best_generator_with_wrong_pairs_where_it_is_known() -> None:
     expected = torch.tensor([[0.75, 0.25, 0.0], [0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
     torch.testing.assert_close(found, expected.double(), atol=1e-6, rtol=0)
     torch.testing.assert_close(ratio[:, 0], torch.tensor([1.5, 1.0, 2.0]).double(), atol=1e-6, rtol=0)
+    again, _ = theory.matching_aware_generator(p[:2, :2], p_hat[:2, :2])  # what lies where p is 0 may be left out
+    torch.testing.assert_close(again, found[:2, :2])
 
 
 @pytest.mark.parametrize(

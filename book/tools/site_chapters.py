@@ -10,7 +10,7 @@ From the notebooks as they are, the pages get
 - previous and next that lead from chapter to chapter; exercises hang below theirs in the sidebar.
 
 The directive ``chapter`` puts an entry on the landing page: a thumbnail, the title, the minutes, and its own words.
-The thumbnail is the picture of the cell tagged ``thumbnail``, or else the chapter's first picture that is not a strip.
+The thumbnail is the picture of the cell tagged ``thumbnail``, or else the chapter's richest one: the largest file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ DESCRIPTION = 300  # characters at most
 
 THUMBNAIL = (320, 200)  # pixels
 THUMBNAIL_BYTES = 20_000
-STRIP = 200  # a picture less high than this shows too little of its chapter
 WIDE = 640  # pixels; charts are at least as wide, sheets of digits are not
 
 NO_SCRIPT = '<noscript><p class="no-script">Without JavaScript, formulas show their TeX source.</p></noscript>\n'
@@ -71,7 +70,8 @@ def read_page(app: Sphinx, doctree: nodes.document) -> None:
 
 def describe(doctree: nodes.document) -> None:
     """Give the page a description: its question, or else its first words, in whole sentences."""
-    paragraphs = [p for p in doctree.findall(nodes.paragraph) if p.astext() != "Open in Colab"]
+    paragraphs = [p for p in doctree.findall(nodes.paragraph) if isinstance(p.parent, nodes.section)]
+    paragraphs = [p for p in paragraphs if p.astext() != "Open in Colab"]
     asked = [p for p in paragraphs if p.astext().startswith("Question.")]
     words = " ".join(_plain((asked or paragraphs)[0]).split()).removeprefix("Question. ")
     text = ""
@@ -246,18 +246,11 @@ def thumbnail(notebook: NotebookNode, target: Path) -> tuple[Path | None, str]:
 
     The file is None where no cell shows a picture.
     """
-    best = None
-    for cell, data in pictures(notebook):
-        picture = Image.open(io.BytesIO(data))
-        chosen = "thumbnail" in chapters.tags(cell)
-        if chosen or best is None or (best[1].height < STRIP <= picture.height):
-            best = cell, picture
-        if chosen:
-            break
-    if best is None:
+    found = list(pictures(notebook))
+    if not found:
         return None, ""
-    cell, picture = best
-    picture = picture.convert("RGBA")
+    cell, data = max(found, key=lambda one: ("thumbnail" in chapters.tags(one[0]), len(one[1])))
+    picture = Image.open(io.BytesIO(data)).convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     small = Image.alpha_composite(white, picture).convert("RGB")
     small.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
@@ -267,7 +260,7 @@ def thumbnail(notebook: NotebookNode, target: Path) -> tuple[Path | None, str]:
         if target.stat().st_size <= THUMBNAIL_BYTES:
             break
     alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt") or "one of its figures")
-    return target, re.split(r"(?<=[.:]) ", alt)[0].rstrip(".:")
+    return target, alt.split(". ")[0].rstrip(".")
 
 
 def pictures(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, bytes]]:

@@ -23,7 +23,9 @@ Stemmer = function () {
 
 def without_accents(word: str) -> str:
     """Return the word with plain letters: Fréchet becomes Frechet."""
-    return "".join(mark for mark in unicodedata.normalize("NFD", word) if not unicodedata.category(mark).startswith("M"))
+    return "".join(
+        mark for mark in unicodedata.normalize("NFD", word) if not unicodedata.category(mark).startswith("M")
+    )
 
 
 class SearchPlainEnglish(SearchEnglish):

@@ -40,6 +40,7 @@ DESCRIPTION = 300  # characters at most
 
 THUMBNAIL = (320, 200)  # pixels
 THUMBNAIL_BYTES = 20_000
+ALT = 40  # characters; the first sentences of a picture's text, until there are as many
 WIDE = 640  # pixels; charts are at least as wide, sheets of digits are not
 
 NO_SCRIPT = '<noscript><p class="no-script">Without JavaScript, formulas show their TeX source.</p></noscript>\n'
@@ -260,7 +261,10 @@ def thumbnail(notebook: NotebookNode, target: Path) -> tuple[Path | None, str]:
         if target.stat().st_size <= THUMBNAIL_BYTES:
             break
     alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt") or "one of its figures")
-    return target, alt.split(". ")[0].rstrip(".")
+    told, *more = alt.split(". ")
+    while more and len(told) < ALT:
+        told = f"{told}. {more.pop(0)}"
+    return target, told.rstrip(".")
 
 
 def pictures(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, bytes]]:

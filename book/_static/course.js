@@ -8,8 +8,9 @@ const COURSE_BOXES = ".bd-article mjx-container[display], .bd-article span.math,
 
 function markBox(box) {
   const hidden = box.scrollWidth - box.clientWidth;
-  box.classList.toggle("scrolls-on", hidden > 1 && box.scrollLeft < hidden - 1);
-  if (hidden > 1 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
+  // Up to 3 pixels may be the hat of a letter.
+  box.classList.toggle("scrolls-on", hidden > 3 && box.scrollLeft < hidden - 1);
+  if (hidden > 3 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
 }
 
 function markBoxes() {

@@ -53,10 +53,7 @@ ALT_LENGTH = (20, 400)
 COLUMNS = 84
 
 TOO_WIDE_TODAY: tuple[str, ...] = ("02_first_gan", "06_cgan", "07_lsgan")
-"""Chapters from before the rule `width` that do not keep it yet; none is added, and each leaves.
-
-Their formulas may run off the page too: tests/test_browser.py asks the others whether they fit at 1280 pixels.
-"""
+"""Chapters from before the rule `width` that do not keep it yet; none is added, and each leaves."""
 
 LEADS = ("Question", "Objectives", "Prerequisites", "Time and hardware")
 TRAINING, WRONG = "A real training run", "What goes wrong"

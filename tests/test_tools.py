@@ -296,6 +296,14 @@ FAULTS = {
     ),
     "few lines": (replaced("value_0", "value_", "# value_"), "size", "", "lines of code"),
     "too heavy": (shows("print(2", printed("x" * 3_000_000)), "size", "", "3 MB"),
+    "long code": (replaced("print(2", "2 + 2", "2 + 2" + " " * 66 + "+ 0 + 0"), "width", "cell 10", "85 columns"),
+    "long print": (shows("print(2", printed("=" * 85 + "\n")), "width", "cell 10", "print of 85 columns"),
+    "long value": (
+        shows("print(2", new_output("execute_result", data={"text/plain": "9" * 85})),
+        "width",
+        "cell 10",
+        "print of 85 columns",
+    ),
     "directive": (attached("```{note}\nBoo\n```"), "markdown", "cell 5", "{note}"),
     "colon fence": (attached(":::\nBoo\n:::"), "markdown", "cell 5", ":::"),
     "role": (attached("See {ref}`there`."), "markdown", "cell 5", "{ref}"),
@@ -343,6 +351,8 @@ def test_each_fault_is_named(root, fault):
         shows("print(2", html("<div role='group' aria-label='Digits'><img src='data:,'><canvas></canvas></div>")),
         shows("print(2", html("<svg><title>A curve</title></svg><a href='https://example.org'>x</a>")),
         shows("print(2", printed("https://example.org/home/x and runs/tmp/x and </home/x>\n")),
+        shows("print(2", printed("\x1b[31m" + "=" * 84 + "\x1b[0m   \n")),
+        shows("print(2", html("<p>" + "a word " * 30 + "</p>")),
         shows("print(2", html("<img alt='dots' src='data:image/png;base64,AA/tmp/AA0x7fffffff'>")),
     ],
 )

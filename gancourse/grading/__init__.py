@@ -1,9 +1,9 @@
 """Grading what students hand in: ``gancourse exercises grade submissions/ --out grades.csv``.
 
-``submissions`` finds files, ``names`` whose they are; ``cells``, ``bindings`` and ``notebooks`` the code that an answer
-needs, and ``reading`` has that done in a process of its own. ``sandbox`` and ``zygote`` run it in another, which
-``isolation``, ``hiding`` and ``calls`` keep apart; ``worker`` judges what comes back, ``journal`` and ``tables`` keep and
-write the results.
+``submissions`` finds files, ``names`` whose they are; ``cells``, ``bindings`` and ``notebooks`` the code that an
+answer needs, and ``reading`` has that done in a process of its own. ``sandbox`` and ``zygote`` run it in another, which
+``isolation``, ``hiding`` and ``calls`` keep apart; ``worker`` judges what comes back, ``journal`` and ``tables`` keep
+and write the results.
 What this stops, and what it does not, is in book/instructors/grader.md. Nothing here loads torch before a grading.
 """
 

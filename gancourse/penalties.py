@@ -61,7 +61,7 @@ def between(real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
             f"Got data {tuple(real.shape)}, fakes {tuple(fake.shape)} and epsilon {tuple(epsilon.shape)}: a segment "
             "joins one sample to one fake, and each segment has its own epsilon, (B,)."
         )
-    return torch.lerp(fake, real, epsilon.view(*epsilon.shape, *[1] * (real.ndim - epsilon.ndim)))
+    return torch.lerp(fake.to(real.dtype), real, epsilon.view(*epsilon.shape, *[1] * (real.ndim - epsilon.ndim)))
 
 
 def gradient_penalty(

@@ -121,6 +121,7 @@ def arrows(
     sizes = np.linalg.norm(slopes, axis=1)
     longest = float(scale or sizes.max() or 1.0)
     vectors = slopes / longest / np.maximum(sizes / longest, 1.0)[:, None]
+    alone = ax is None
     words = {None: "∇a", "D": "D ∇a", "1-D": "(1 − D) ∇a"}[weight]
     if points.shape[1] == 2:
         figure, ax = _plane(discriminator, points, vectors, real, limits, background, ax)
@@ -132,7 +133,8 @@ def arrows(
         ax.text(0.985, 0.015, told, transform=ax.transAxes, ha="right", va="bottom", bbox=box, fontsize=FONT - 1)
     else:
         ax.text(1.0, 1.02, told, transform=ax.transAxes, ha="right", va="bottom", fontsize=FONT - 1)
-    head(ax, title)
+    if background or title or alone:
+        head(ax, title)
     return figure
 
 
@@ -191,9 +193,10 @@ def _line(
     across = ax.get_xaxis_transform()  # x as in the data, y as a share of the frame
     left, right = ax.get_xlim()
     heights = 0.04 + 0.23 * (np.argsort(np.argsort(points)) % ROWS) / (ROWS - 1)
+    label = None if ax.get_legend() else "generated"  # a density of that name may be there already
     if real is not None:
         ax.plot(real[:, 0], np.zeros(len(real)), "|", color=DATA, markersize=9, transform=across, label="data")
-    ax.scatter(points, heights, s=22, color=GENERATOR, transform=across, zorder=4, label="generated")
+    ax.scatter(points, heights, s=22, color=GENERATOR, transform=across, zorder=4, label=label)
     for x, y, vector in zip(points, heights, (right - left) / 6 * vectors, strict=True):
         if abs(vector) > 0.004 * (right - left):
             style = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0}

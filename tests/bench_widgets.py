@@ -28,7 +28,9 @@ def main(names: list[str]) -> None:
                 _png(widget.still(**{slider.name: value}), places)
                 times.append((time.process_time() - start[0], time.perf_counter() - start[1]))
             busy, elapsed = (sorted(1000 * pair[k] for pair in times) for k in (0, 1))
-            print(f"{name:18}{slider.name:12}{busy[5]:6.0f} ms{busy[-1]:6.0f} ms{elapsed[5]:12.0f} ms{elapsed[-1]:6.0f} ms")
+            print(
+                f"{name:18}{slider.name:12}{busy[5]:6.0f} ms{busy[-1]:6.0f} ms{elapsed[5]:12.0f} ms{elapsed[-1]:6.0f} ms"
+            )
 
 
 if __name__ == "__main__":

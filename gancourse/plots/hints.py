@@ -159,7 +159,7 @@ def _plane(
     scatter(ax, points, GENERATOR, "generated")
     length = (window[1] - window[0]) / 6
     style: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "zorder": 4}
-    shape = {"width": 0.006, "headwidth": 4.5, "headlength": 5, "headaxislength": 4.5, "minlength": 0.5}
+    shape: dict[str, Any] = {"width": 0.006, "headwidth": 4.5, "headlength": 5, "headaxislength": 4.5, "minlength": 0.5}
     ax.quiver(*points.T, *(length * vectors).T, color=INK, **style, **shape)
     if limits is not None or background:
         frame_plane(ax, window)
@@ -276,7 +276,7 @@ def push_forward(
         strokes = [OTHERS[0]]
     else:
         steps = np.linspace(0, 1, 101)
-        across, up = (np.linspace(*window[k : k + 2], lines) for k in (0, 2))
+        across, up = (np.linspace(window[k], window[k + 1], lines) for k in (0, 2))
         x, y = (low + steps * (high - low) for low, high in (window[:2], window[2:]))
         curves = [np.stack([np.full_like(y, place), y], axis=1) for place in across]
         curves += [np.stack([x, np.full_like(x, place)], axis=1) for place in up]
@@ -292,12 +292,12 @@ def push_forward(
     drawn = _generated(generator, z)
     if samples:
         flat = z if latent_dim == 2 else np.concatenate([z, np.zeros_like(z)], axis=1)
-        left.scatter(*flat.T, s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
-        right.scatter(*drawn.T, s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
+        left.scatter(flat[:, 0], flat[:, 1], s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
+        right.scatter(drawn[:, 0], drawn[:, 1], s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
     frame_plane(left, window)
     real = None if data is None else as_cloud(data, "The data")
     if real is not None:
-        right.scatter(*real.T, s=5, color=DATA, alpha=0.35, linewidths=0, zorder=0)
+        right.scatter(real[:, 0], real[:, 1], s=5, color=DATA, alpha=0.35, linewidths=0, zorder=0)
     frame_plane(right, window_of(None, np.concatenate(images), real))
     left.set_title("noise z" if title is None else f"{title}: noise z", fontsize=FONT)
     right.set_title("G(z)", fontsize=FONT)

@@ -160,7 +160,7 @@ def _guess(network: nn.Module) -> tuple[Tensor, ...]:
     if first is None or any(isinstance(layer, nn.modules.conv._ConvNd) for layer in found):
         raise UserError(
             f"The input of {type(network).__name__} is not known from its layers. Give what it is called with as "
-            "inputs=[…], one entry for each network, for example inputs=[torch.zeros(2, 64), torch.zeros(2, 1, 28, 28)]."
+            "inputs=[…], one entry for each network, such as inputs=[torch.zeros(2, 64), torch.zeros(2, 1, 28, 28)]."
         )
     linear = first.linear if isinstance(first, Maxout) else first
     weight = next(network.parameters())

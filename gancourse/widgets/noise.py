@@ -46,7 +46,7 @@ WIDGETS = {
     "fixed-noise": Widget(
         "fixed-noise",
         2,
-        "Move through training with the noise held fixed: the first shapes come early, and a noise may change its digit.",
+        "Move through training with the noise held fixed: shapes come early, and a noise may change its digit.",
         draw,
         (
             Slider("step", "step", STEPS, STEPS[-1], "{:,}"),

@@ -8,8 +8,8 @@ With ``ax=`` a function draws on axes of yours and returns their figure.
 
 Everything is at hand as ``plots.NAME``. Inside, ``style`` holds what all pictures share, ``sheets`` the images,
 ``plane`` what lives in the plane, ``charts`` the lines over an axis, ``hints`` arrows and bent noise, ``drawings``
-boxes that ``layers`` reads from networks, ``tables`` tables and cards. Imports point one way: style ← plane ← charts and
-hints, style ← sheets and tables, style and layers ← drawings.
+boxes that ``layers`` reads from networks, ``tables`` tables and cards. Imports point one way: style ← plane ← charts
+and hints, style ← sheets and tables, style and layers ← drawings.
 """
 
 from __future__ import annotations

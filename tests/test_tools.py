@@ -222,6 +222,17 @@ def printed(words, name="stdout"):
     return new_output("stream", name=name, text=words)
 
 
+def sliders(notebook):
+    """Put many lines of sliders, with words before them, after the figure."""
+    place = notebook.cells.index(at(notebook, "def train"))
+    for cell in notebook.cells[place + 1 :]:
+        if cell.cell_type == "code":
+            cell.execution_count += 1
+    code = "widgets.live('x')\n" + "x = 1\n" * 400
+    count = notebook.cells[place].execution_count + 1
+    notebook.cells[place + 1 : place + 1] = [text("Move it."), executed(code, count, tags=["widget-live"])]
+
+
 SLIDER = new_output("display_data", data={outputs.WIDGET_VIEW: {"model_id": "a"}, "text/plain": "interactive()"})
 ERROR = new_output("error", ename="ValueError", evalue="no", traceback=["ValueError: no"])
 
@@ -302,6 +313,12 @@ FAULTS = {
         "cell 5",
         "no still picture",
     ),
+    "sliders stored": (
+        lambda n: (sliders(n), at(n, "widgets.live").outputs.append(printed("x"))),
+        "slider",
+        "cell 14",
+        "stores an output",
+    ),
     "tagged without sliders": (attached_code("1 + 1", "widget-live"), "slider", "cell 5", "does not call"),
     "few words": (
         replaced("## Idea", "A word and another word stand here. " * 300, "."),
@@ -359,6 +376,7 @@ def test_each_fault_is_named(root, fault):
         shows("print(2", html("<svg><title>A curve</title></svg><a href='https://example.org'>x</a>")),
         shows("print(2", printed("https://example.org/home/x and runs/tmp/x and </home/x>\n")),
         shows("print(2", html("<img alt='dots' src='data:image/png;base64,AA/tmp/AA0x7fffffff'>")),
+        sliders,
     ],
 )
 def test_what_is_allowed_passes(root, harmless):

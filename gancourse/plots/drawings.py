@@ -125,7 +125,7 @@ def diagram(
     Every box is as wide as the widest words ask. Arrows between the same two boxes run side by side.
 
     Args:
-        boxes: key to `Box`; a box without a key of its own in `arrows` stands alone.
+        boxes: key to `Box`; `arrows` name boxes by these keys.
         arrows: drawn in this order.
         legend: lines below the drawing, each (kind, role, words).
 

@@ -32,9 +32,9 @@ def draw(count: int, seed: int, resize: str) -> Figure:
         for j, (name, colour) in enumerate(plots.style.colours(SETS).items()):
             ax.plot(COUNTS, tables[j].T, color=colour, linewidth=0.6, alpha=0.45)
             ax.plot(count, rows[name][at], "o", color=colour, markersize=7)
-        found = ", ".join(f"{tables[j, seed, at]:,.3g}" for j in range(len(SETS)))
+        found = ", ".join(f"{name.split()[0]} {tables[j, seed, at]:,.3g}" for j, name in enumerate(SETS))
         ax.set_title(f"{count:,} pictures: {found}", fontsize=plots.FONT)
-    axes[0].set_yticks([1, 10, 100, 1000])
+    axes[0].set_yticks([1, 10, 100])
     return figure
 
 

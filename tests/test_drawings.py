@@ -273,3 +273,9 @@ def test_no_two_colours_of_a_figure_look_alike():
         assert np.linalg.norm(lab(one) - lab(other)) > 20, f"{one} and {other} look alike"
     names = [f"curve {k}" for k in range(7)]
     assert len(set(plots.style.colours(names).values())) == 7
+
+
+def test_a_star_that_marks_nothing_stays():
+    shown = plots.table([["*italic* **bold** `code`", "D*"]], header=["words", "D* and a*"])
+    assert "italic bold code" in repr(shown) and repr(shown).count("D*") == 2 and "a*" in repr(shown)
+    assert "<em>italic</em>" in shown._repr_html_() and "D*" in shown._repr_html_()

@@ -18,6 +18,13 @@ __all__ = ["Table", "table", "Card", "card"]
 SIDES = {"l": "left", "r": "right", "c": "center"}
 RULES = {"l": ":--", "r": "--:", "c": ":-:"}
 
+MARKS = {
+    r"`([^`]+)`": "code",
+    r"\*\*([^*]+)\*\*": "strong",
+    r"(?<![*\w])\*([^*\s][^*]*)\*(?!\w)": "em",
+}
+"""Markdown's marks within a cell → the tags of HTML."""
+
 
 class Table:
     """Rows of text with a header. A notebook shows it as a table; ``print`` gives aligned columns.
@@ -50,7 +57,7 @@ class Table:
 
     def __repr__(self) -> str:
         lines = [self.header, *self.rows]
-        lines = [[re.sub(r"[*`]", "", cell) for cell in line] for line in lines]
+        lines = [[_bare(cell) for cell in line] for line in lines]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = ["  ".join(map(_padded, line, widths, self.align)).rstrip() for line in lines]
         return "\n".join(([self.caption] if self.caption else []) + text)
@@ -67,9 +74,16 @@ def _guard(words: str) -> str:
 def _marked(words: str) -> str:
     """Return HTML of words with Markdown's ``**bold**``, ``*italic*`` and `` `code` ``."""
     text = html.escape(words, quote=False).replace("\n", "<br>")
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
-    return re.sub(r"(?<![*\w])\*([^*\s][^*]*)\*(?!\w)", r"<em>\1</em>", text)
+    for mark, tag in MARKS.items():
+        text = re.sub(mark, rf"<{tag}>\1</{tag}>", text)
+    return text
+
+
+def _bare(words: str) -> str:
+    """Return words without these marks; a star that marks nothing, as in D*, stays."""
+    for mark in MARKS:
+        words = re.sub(mark, r"\1", words)
+    return words
 
 
 def _padded(words: str, width: int, side: str) -> str:

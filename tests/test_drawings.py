@@ -242,7 +242,8 @@ def test_table_errors():
 
 
 def test_a_card_is_shown_as_a_table(tmp_path):
-    text = "# A run\n\n- **Seeds**: 0, 1\n\n| measure | value |\n|---|---|\n| fid | 3.5 |\n\nHyper-parameters:\n\n```json\n{}\n```\n"
+    text = "# A run\n\n- **Seeds**: 0, 1\n\n| measure | value |\n|---|---|\n| fid | 3.5 |\n"
+    text += "\nHyper-parameters:\n\n```json\n{}\n```\n"
     (tmp_path / "card.md").write_text(text)
     for source in (text, tmp_path, tmp_path / "card.md", str(tmp_path)):
         card = plots.card(source)

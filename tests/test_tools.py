@@ -207,6 +207,13 @@ def attached(source, *tags):
     return spoil
 
 
+def attached_code(source, *tags):
+    def spoil(notebook):
+        notebook.cells.insert(4, executed(source, 1, tags=list(tags)))
+
+    return spoil
+
+
 def html(source):
     return new_output("display_data", data={"text/html": source, "text/plain": "<HTML object>"})
 
@@ -288,6 +295,14 @@ FAULTS = {
         "cell 10",
         "another host",
     ),
+    "sliders untagged": (attached_code("widgets.live('x')"), "slider", "cell 5", "not tagged"),
+    "sliders without a still picture": (
+        attached_code("widgets.live('x')", "widget-live"),
+        "slider",
+        "cell 5",
+        "no still picture",
+    ),
+    "tagged without sliders": (attached_code("1 + 1", "widget-live"), "slider", "cell 5", "does not call"),
     "few words": (
         replaced("## Idea", "A word and another word stand here. " * 300, "."),
         "size",
@@ -512,7 +527,8 @@ def test_clean_strips_bars_and_widgets_but_keeps_warnings():
         copy.deepcopy(SLIDER),
     ]
     notebook = new_notebook(cells=[executed("1", 1, metadata={"execution": {}}, results=copy.deepcopy(results))])
-    notebook.cells.append(executed("2", 2, tags=["widget-live"], results=[copy.deepcopy(SLIDER)]))
+    live = [copy.deepcopy(SLIDER), new_output("display_data", data={"text/html": "<img>"}), printed("words")]
+    notebook.cells.append(executed("2", 2, tags=["widget-live"], results=live))
     notebook.metadata["widgets"] = {"state": {}}
     outputs.clean(notebook)
     first, second = notebook.cells

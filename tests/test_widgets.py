@@ -1,4 +1,4 @@
-"""Sliders: each moves its picture, the first values are the still picture, and where they cannot work the reason stands."""
+"""Sliders: each moves its picture, the first values are the still one, and where none can work the reason stands."""
 
 from __future__ import annotations
 

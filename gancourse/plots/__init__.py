@@ -1,4 +1,4 @@
-"""The course's pictures: sheets of samples, flip-books, discriminator landscapes, curves and histograms.
+"""The course's pictures: samples, flip-books, landscapes, curves, drawings of networks, hints, and tables.
 
 One look everywhere, safe for colour-blind readers: data is blue, the generator orange, the discriminator
 green. Every plotting function returns a Matplotlib figure and never shows it: make it the last expression of
@@ -7,8 +7,9 @@ dark page.
 With ``ax=`` a function draws on axes of yours and returns their figure.
 
 Everything is at hand as ``plots.NAME``. Inside, ``style`` holds what all pictures share, ``sheets`` the images,
-``plane`` what lives in the plane, ``charts`` the lines over an axis; imports point one way, style ← plane ← curves and
-style ← sheets.
+``plane`` what lives in the plane, ``charts`` the lines over an axis, ``hints`` arrows and bent noise, ``drawings``
+boxes that ``layers`` reads from networks, ``tables`` tables and cards. Imports point one way: style ← plane ← charts
+and hints, style ← sheets and tables, style and layers ← drawings.
 """
 
 from __future__ import annotations

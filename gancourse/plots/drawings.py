@@ -317,6 +317,7 @@ def _line(ax: Axes, start: tuple[float, float], end: tuple[float, float], kind: 
 
 # The game --------------------------------------------------------------------------------------------
 
+
 def gan_diagram(condition: bool = False, player: str = "both", title: str | None = None) -> Figure:
     """Draw the GAN: data, noise, G, D, two losses, where gradients flow, and where ``detach`` cuts.
 

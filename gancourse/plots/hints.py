@@ -121,6 +121,7 @@ def arrows(
     sizes = np.linalg.norm(slopes, axis=1)
     longest = float(scale or sizes.max() or 1.0)
     vectors = slopes / longest / np.maximum(sizes / longest, 1.0)[:, None]
+    alone = ax is None
     words = {None: "∇a", "D": "D ∇a", "1-D": "(1 − D) ∇a"}[weight]
     if points.shape[1] == 2:
         figure, ax = _plane(discriminator, points, vectors, real, limits, background, ax)
@@ -132,7 +133,8 @@ def arrows(
         ax.text(0.985, 0.015, told, transform=ax.transAxes, ha="right", va="bottom", bbox=box, fontsize=FONT - 1)
     else:
         ax.text(1.0, 1.02, told, transform=ax.transAxes, ha="right", va="bottom", fontsize=FONT - 1)
-    head(ax, title)
+    if background or title or alone:
+        head(ax, title)
     return figure
 
 
@@ -157,7 +159,7 @@ def _plane(
     scatter(ax, points, GENERATOR, "generated")
     length = (window[1] - window[0]) / 6
     style: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "zorder": 4}
-    shape = {"width": 0.006, "headwidth": 4.5, "headlength": 5, "headaxislength": 4.5, "minlength": 0.5}
+    shape: dict[str, Any] = {"width": 0.006, "headwidth": 4.5, "headlength": 5, "headaxislength": 4.5, "minlength": 0.5}
     ax.quiver(*points.T, *(length * vectors).T, color=INK, **style, **shape)
     if limits is not None or background:
         frame_plane(ax, window)
@@ -191,9 +193,10 @@ def _line(
     across = ax.get_xaxis_transform()  # x as in the data, y as a share of the frame
     left, right = ax.get_xlim()
     heights = 0.04 + 0.23 * (np.argsort(np.argsort(points)) % ROWS) / (ROWS - 1)
+    label = None if ax.get_legend() else "generated"  # a density of that name may be there already
     if real is not None:
         ax.plot(real[:, 0], np.zeros(len(real)), "|", color=DATA, markersize=9, transform=across, label="data")
-    ax.scatter(points, heights, s=22, color=GENERATOR, transform=across, zorder=4, label="generated")
+    ax.scatter(points, heights, s=22, color=GENERATOR, transform=across, zorder=4, label=label)
     for x, y, vector in zip(points, heights, (right - left) / 6 * vectors, strict=True):
         if abs(vector) > 0.004 * (right - left):
             style = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0}
@@ -273,7 +276,7 @@ def push_forward(
         strokes = [OTHERS[0]]
     else:
         steps = np.linspace(0, 1, 101)
-        across, up = (np.linspace(*window[k : k + 2], lines) for k in (0, 2))
+        across, up = (np.linspace(window[k], window[k + 1], lines) for k in (0, 2))
         x, y = (low + steps * (high - low) for low, high in (window[:2], window[2:]))
         curves = [np.stack([np.full_like(y, place), y], axis=1) for place in across]
         curves += [np.stack([x, np.full_like(x, place)], axis=1) for place in up]
@@ -289,12 +292,12 @@ def push_forward(
     drawn = _generated(generator, z)
     if samples:
         flat = z if latent_dim == 2 else np.concatenate([z, np.zeros_like(z)], axis=1)
-        left.scatter(*flat.T, s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
-        right.scatter(*drawn.T, s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
+        left.scatter(flat[:, 0], flat[:, 1], s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
+        right.scatter(drawn[:, 0], drawn[:, 1], s=5, color=INK, linewidths=0, alpha=0.7, zorder=3)
     frame_plane(left, window)
     real = None if data is None else as_cloud(data, "The data")
     if real is not None:
-        right.scatter(*real.T, s=5, color=DATA, alpha=0.35, linewidths=0, zorder=0)
+        right.scatter(real[:, 0], real[:, 1], s=5, color=DATA, alpha=0.35, linewidths=0, zorder=0)
     frame_plane(right, window_of(None, np.concatenate(images), real))
     left.set_title("noise z" if title is None else f"{title}: noise z", fontsize=FONT)
     right.set_title("G(z)", fontsize=FONT)

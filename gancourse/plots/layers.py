@@ -99,10 +99,15 @@ def read(network: nn.Module, inputs: Any = None) -> list[Stage]:
 
 
 def _gather(calls: list[tuple[nn.Module, Tensor, Tensor]]) -> list[Stage]:
-    """Return a stage for every layer with weights; a second layer on the same input goes into the box of the first."""
+    """Return a stage for every layer with weights.
+
+    A second layer on the same input goes into the box of the first; a layer that goes back to an earlier output is
+    named there as a branch.
+    """
     stages: list[Stage] = []
     entering = False
     last_input: Tensor | None = None
+    made: dict[int, int] = {}  # id of an output, kept alive by `calls` → its stage
     for layer, into, out in calls:
         if isinstance(layer, LabelEmbedding):
             entering = True
@@ -117,12 +122,18 @@ def _gather(calls: list[tuple[nn.Module, Tensor, Tensor]]) -> list[Stage]:
             if stages and last_input is into:
                 stages[-1].shape += f"\n{words} {shape}"
                 continue
+            parent = made.get(id(into), len(stages) - 1)
+            if parent < len(stages) - 1:
+                stages[parent].extras.append(f"branch: {words} {shape}")
+                continue
             spectral = nn.utils.parametrize.is_parametrized(layer)
             stages.append(Stage(words, shape, entering, ["spectral norm"] if spectral else []))
             entering, last_input = False, into
+            made[id(out)] = len(stages) - 1
         elif stages:
             stages[-1].extras.append(words)
             stages[-1].condition |= isinstance(layer, ConditionalBatchNorm)
+            made[id(out)] = len(stages) - 1
         else:
             stages.append(Stage(words, sizes(out)))
     for stage in stages:
@@ -149,7 +160,7 @@ def _guess(network: nn.Module) -> tuple[Tensor, ...]:
     if first is None or any(isinstance(layer, nn.modules.conv._ConvNd) for layer in found):
         raise UserError(
             f"The input of {type(network).__name__} is not known from its layers. Give what it is called with as "
-            "inputs=[…], one entry for each network, for example inputs=[torch.zeros(2, 64), torch.zeros(2, 1, 28, 28)]."
+            "inputs=[…], one entry for each network, such as inputs=[torch.zeros(2, 64), torch.zeros(2, 1, 28, 28)]."
         )
     linear = first.linear if isinstance(first, Maxout) else first
     weight = next(network.parameters())

@@ -40,9 +40,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         head = "".join(map(self._cell, ["th"] * len(self.header), self.header, self.align))
-        rows = (
-            "<tr>" + "".join(map(self._cell, ["td"] * len(row), row, self.align)) + "</tr>" for row in self.rows
-        )
+        rows = ("<tr>" + "".join(map(self._cell, ["td"] * len(row), row, self.align)) + "</tr>" for row in self.rows)
         caption = f"<caption>{_marked(self.caption)}</caption>" if self.caption else ""
         return f'<table class="gc-table">{caption}<thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
@@ -162,7 +160,9 @@ def _text(cell: Any, form: str | None) -> str:
     try:
         return format(cell, form if form is not None else ".4g")
     except (ValueError, TypeError) as error:
-        raise UserError(f"The format {form!r} does not fit {cell!r} ({error}); give one such as '.3f' or '.1%'.") from None
+        raise UserError(
+            f"The format {form!r} does not fit {cell!r} ({error}); give one such as '.3f' or '.1%'."
+        ) from None
 
 
 # Cards -----------------------------------------------------------------------------------------------
@@ -211,7 +211,11 @@ def card(source: str | Path | Any, settings: bool = False) -> Card:
     """
     folder = getattr(source, "folder", None)
     text = str(source)
-    if folder is not None or isinstance(source, Path) or (text and "\n" not in text and not text.startswith(("#", "|"))):
+    if (
+        folder is not None
+        or isinstance(source, Path)
+        or (text and "\n" not in text and not text.startswith(("#", "|")))
+    ):
         path = Path(folder if folder is not None else source)
         path = path / "card.md" if path.is_dir() else path
         try:
@@ -221,5 +225,3 @@ def card(source: str | Path | Any, settings: bool = False) -> Card:
     if not settings:
         text = text.partition("\nHyper-parameters:")[0]
     return Card(text.rstrip() + "\n")
-
-

@@ -5,8 +5,8 @@
     widgets.live("shift")                   # with sliders, in Colab, JupyterLab and VS Code
 
 A widget is a pure function from the values of its sliders to a figure. What takes longer than a fifth of a second was
-computed before, by ``book/tools/make_widgets.py``, and lies in ``widgets/data``. Nothing heavy is loaded until a name is
-asked for; ipywidgets only by `live`.
+computed before, by ``book/tools/make_widgets.py``, and lies in ``widgets/data``. Nothing heavy is loaded until a name
+is asked for; ipywidgets only by `live`.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def _noise(system: Any, n: int, seed: int) -> torch.Tensor:
 
 def draw(start: int, end: int, share: float, seed: int) -> Figure:
     """Draw ten digits of one class, the walk to another, and ten digits part of the way."""
-    asked = {"start": start, "end": end, "share": share, "seed": seed}
+    asked: dict[str, Any] = {"start": start, "end": end, "share": share, "seed": seed}
     try:
         digits = drawn(**asked)
     except UserError:

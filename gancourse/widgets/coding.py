@@ -55,8 +55,8 @@ WIDGETS = {
     "least-squares": Widget(
         "least-squares",
         7,
-        "Move the targets a (fakes), b (data) and c (what G wants): the best score stays between a and b, and G's slope "
-        "changes its sign at c.",
+        "Move the targets a (fakes), b (data) and c (what G wants): the best score stays between a and b, and "
+        "G's slope changes its sign at c.",
         draw,
         (
             Slider("a", "a, D's for fakes", TARGETS, 0.0, "{:g}"),

@@ -86,7 +86,7 @@ WIDGETS = {
         "Move through training on the ring: green is where D says data, and the fakes run uphill.",
         draw_ring,
         (
-            Slider("step", "step", RING_STEPS, RING_STEPS[-1], "{:,}"),
+            Slider("step", "step", RING_STEPS, 500, "{:,}"),
             Slider("k", "moves of D, k", RING_MOVES, 1),
         ),
     ),

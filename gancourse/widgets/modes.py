@@ -59,7 +59,7 @@ def fit(data: Tensor, distance: float, start: float, reverse: bool) -> tuple[Ten
         cost.backward()
         return cost
 
-    optimizer.step(loss)  # type: ignore[arg-type]
+    optimizer.step(loss)
     return mean.detach(), root.detach()
 
 

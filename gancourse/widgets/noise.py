@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -32,7 +34,7 @@ def draw(step: int, z: int) -> Figure:
         ax.imshow(page[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.set_axis_off()
     row, column = divmod(z - 1, 7)
-    box = {"fill": False, "edgecolor": plots.GENERATOR, "linewidth": 2.2}
+    box: dict[str, Any] = {"fill": False, "edgecolor": plots.GENERATOR, "linewidth": 2.2}
     top.add_patch(Rectangle((29 * column - 1, 29 * row - 1), 29, 29, **box))
     bottom.add_patch(Rectangle((29 * index(STEPS, step) - 1, -1), 29, 29, **box))
     top.set_title(f"step {step:,}", fontsize=plots.FONT)
@@ -44,7 +46,7 @@ WIDGETS = {
     "fixed-noise": Widget(
         "fixed-noise",
         2,
-        "Move through training with the noise held fixed: the first shapes come early, and a noise may change its digit.",
+        "Move through training with the noise held fixed: shapes come early, and a noise may change its digit.",
         draw,
         (
             Slider("step", "step", STEPS, STEPS[-1], "{:,}"),

@@ -23,7 +23,7 @@ def draw(count: int, seed: int, resize: str) -> Figure:
         tables = data[key][index(RESIZES, resize)]  # (sets, seeds, counts)
         whole = data[key]
         if key == "frechet":
-            ax.set_ylim(0.5, 1000)  # as far as the ticks, which would move the names away from their curves
+            ax.set_ylim(0.5, 1.2 * float(whole.max()))
         else:
             room = 0.1 * float(np.ptp(whole))
             ax.set_ylim(float(whole.min()) - room, float(whole.max()) + room)
@@ -32,9 +32,9 @@ def draw(count: int, seed: int, resize: str) -> Figure:
         for j, (name, colour) in enumerate(plots.style.colours(SETS).items()):
             ax.plot(COUNTS, tables[j].T, color=colour, linewidth=0.6, alpha=0.45)
             ax.plot(count, rows[name][at], "o", color=colour, markersize=7)
-        found = ", ".join(f"{tables[j, seed, at]:,.3g}" for j in range(len(SETS)))
+        found = ", ".join(f"{name.split()[0]} {tables[j, seed, at]:,.3g}" for j, name in enumerate(SETS))
         ax.set_title(f"{count:,} pictures: {found}", fontsize=plots.FONT)
-    axes[0].set_yticks([1, 10, 100, 1000])
+    axes[0].set_yticks([1, 10, 100])
     return figure
 
 

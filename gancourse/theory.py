@@ -497,6 +497,39 @@ def alternating(
     return torch.stack(path)
 
 
+def matching_aware_generator(p: Values, p_hat: Values) -> tuple[Tensor, Tensor]:
+    """Return the best p_g of the game with wrong pairs, and λ: p_g = max(0, λ p - p̂) with a total of 1.
+
+    D calls p_g and p̂ bad, each with the same weight (Reed et al. 2016, algorithm 1). What is left for G is convex in
+    p_g, and least where (p_g + p̂) / p is the same number λ wherever G draws; the weight drops out. λ is 1 if p and p̂
+    have no place in common, and 2 if p̂ ≤ 2 p everywhere; in both cases D rests at 1 / (1 + weight · λ).
+
+    Args:
+        p, p_hat: probabilities (…, K) of the pictures that fit a label, and of those shown with it as wrong ones. Those
+            of p_hat may sum to less than 1: the rest lies where p is 0.
+
+    Returns:
+        p_g, float64 (…, K), and λ, float64 (…, 1), 1 … 2.
+
+    Raises:
+        UserError: shapes that differ, or probabilities that are negative, NaN, or do not sum to 1.
+    """
+    good, wrong = torch.as_tensor(p, dtype=torch.float64), torch.as_tensor(p_hat, dtype=torch.float64)
+    if good.shape != wrong.shape or good.ndim == 0:
+        raise UserError(f"p has the shape {tuple(good.shape)} and p_hat {tuple(wrong.shape)}; both must be (…, K).")
+    for name, values, least in (("p", good, 1.0), ("p_hat", wrong, 0.0)):
+        totals = values.sum(dim=-1)
+        if not ((values >= 0).all() and (totals <= 1 + 1e-6).all() and (totals >= least - 1e-6).all()):
+            raise UserError(f"{name} holds probabilities, ≥ 0 with sum 1 over the last dimension. Divide by the sum.")
+    low = torch.ones_like(good[..., :1])
+    high = 2 * low
+    for _ in range(60):  # the total grows with λ, so halve the interval
+        middle = (low + high) / 2
+        short = (middle * good - wrong).clamp_min(0).sum(dim=-1, keepdim=True) < 1
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    return (high * good - wrong).clamp_min(0), high
+
+
 # ------------------------------------------------------------------------------------------------- least squares
 
 

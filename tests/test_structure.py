@@ -13,7 +13,8 @@ PACKAGE = ROOT / "gancourse"
 ORDER = (
     ("errors",),
     ("runtime", "images", "losses", "logs", "theory", "layers"),
-    ("networks",),
+    ("networks", "penalties"),
+    ("resnets",),
     ("datasets",),
     ("systems",),
     ("training",),

@@ -89,6 +89,7 @@ def test_a_picture_of_a_move_has_the_size_of_the_still_one(name):
         for value in (slider.values[0], slider.values[-1]):
             figure = widget.still(**{slider.name: value})
             assert tuple(figure.get_size_inches()) == size
+            figure.draw_without_rendering()  # finds the layout
             page, ink = figure.get_size_inches(), figure.get_tightbbox()
             assert ink.x0 >= -0.02 and ink.y0 >= -0.02, "something runs off the page"
             assert ink.x1 <= page[0] + 0.02 and ink.y1 <= page[1] + 0.02, "something runs off the page"

@@ -24,6 +24,8 @@ size         2000–4200 words of prose, 150–380 lines of code (cells tagged `
 slider       A cell tagged `widget-live` calls live(…), holds nothing else that a reader needs, stores no output, and
              stands right after a code cell that shows the picture still, or with one Markdown cell between them.
 markdown     Plain Markdown that Colab shows too: no MyST. Relative links lead somewhere; images have a text.
+width        Code and what it prints have at most 84 columns, so that the page shows whole lines. The install cell's
+             address may be longer.
 output       Executed from top to bottom; no error, no stderr, no local path, no object address, no widget.
 """
 
@@ -50,6 +52,10 @@ CODE_LINES = (150, 380)
 MEGABYTES = 3.0
 GPU_MINUTES = 15
 ALT_LENGTH = (20, 400)
+COLUMNS = 84
+
+TOO_WIDE_TODAY: tuple[str, ...] = ("02_first_gan", "06_cgan", "07_lsgan")
+"""Chapters from before the rule `width` that do not keep it yet; none is added, and each leaves."""
 
 LEADS = ("Question", "Objectives", "Prerequisites", "Time and hardware")
 TRAINING, WRONG = "A real training run", "What goes wrong"
@@ -66,6 +72,7 @@ _LOCAL_PATH = re.compile(
     r"|\b[A-Z]:\\Users\\"
 )
 _OBJECT_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]{6,}>|&lt;[^&]* at 0x[0-9a-fA-F]{6,}")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=\s]+")
 
 
@@ -480,6 +487,30 @@ def size(chapter: Chapter) -> Iterator[Found]:
         yield 0, f"the notebook has {megabytes:.1f} MB; it must stay under {MEGABYTES:.0f} MB"
 
 
+def width(chapter: Chapter) -> Iterator[Found]:
+    """Lines of code, and of what it prints, that a page shows whole."""
+    if chapter.path.stem not in TOO_WIDE_TODAY:
+        yield from too_wide(chapter)
+
+
+def too_wide(chapter: Chapter) -> Iterator[Found]:
+    """Every line of code or print of a chapter that is longer than COLUMNS, whatever is allowed today."""
+    for k, cell in chapter.code:
+        if not chapters.is_install(cell.source):
+            yield from ((k, f"code of {what}") for what in _long_lines(cell.source))
+        for shown in cell.outputs:
+            data = shown.get("data", {})
+            text = shown.get("text", "" if data.keys() - {"text/plain"} else data.get("text/plain", ""))
+            yield from ((k, f"print of {what}") for what in _long_lines("".join(text)))
+
+
+def _long_lines(text: str) -> Iterator[str]:
+    for line in _ANSI.sub("", text).splitlines():
+        seen = line.rstrip()
+        if len(seen) > COLUMNS:
+            yield f"{len(seen)} columns, {COLUMNS} are allowed: {seen.strip()[:60]}"
+
+
 def markdown(chapter: Chapter) -> Iterator[Found]:
     """Plain Markdown with live links and described pictures."""
     folder = chapter.path.parent
@@ -543,6 +574,7 @@ RULES = (
     figure,
     slider,
     size,
+    width,
     markdown,
     output,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -53,7 +54,8 @@ HEAD = 0.11  # inches, length of an arrow's head
 LINE = 1.3 * FONT / 72  # inches from one line of words to the next
 
 
-class Box(NamedTuple):
+@dataclass(frozen=True)
+class Box:
     """One box of a `diagram`.
 
     Attributes:
@@ -71,7 +73,8 @@ class Box(NamedTuple):
     span: int = 1
 
 
-class Arrow(NamedTuple):
+@dataclass(frozen=True)
+class Arrow:
     """One arrow of a `diagram`, between two boxes that are named by their keys.
 
     Attributes:
@@ -125,7 +128,7 @@ def diagram(
     Every box is as wide as the widest words ask. Arrows between the same two boxes run side by side.
 
     Args:
-        boxes: key to `Box`; a box without a key of its own in `arrows` stands alone.
+        boxes: key to `Box`; `arrows` name boxes by these keys.
         arrows: drawn in this order.
         legend: lines below the drawing, each (kind, role, words).
 

@@ -85,7 +85,7 @@ def table(
 ) -> Table:
     """Lay out rows as a table; make it the last expression of a cell, or pass it to ``display``.
 
-    None and NaN leave a cell empty. Words may hold Markdown's ``*italic*``, ``**bold**`` and `` `code` ``.
+    None and NaN leave a cell empty. Words may hold Markdown's marks for italic, bold and code.
 
     Args:
         rows: lists of cells below `header`; or dictionaries, whose keys are the header; or names to columns.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import html
 import io
 from collections.abc import Callable, Sequence
@@ -173,12 +174,17 @@ def _build(widget: Widget, ipywidgets: Any) -> Any:
     message = ipywidgets.HTML(value=html.escape(widget.about))
 
     def redraw(_: object = None) -> None:
+        collecting = gc.isenabled()
+        gc.disable()  # tidying up takes longer than the drawing; it can wait until the picture is there
         try:
             values = {name: control.value for name, control in controls.items()}
             picture.value = _png(widget.draw(**values), places)
             message.value = html.escape(widget.about)
         except UserError as error:  # a value that cannot be drawn is told, and the last picture stays
             message.value = f"<strong>{html.escape(str(error))}</strong>"
+        finally:
+            if collecting:
+                gc.enable()
 
     def reset(_: object = None) -> None:
         for slider in widget.sliders:

@@ -18,20 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PAGES = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
 
-# Formulas that are still to be stacked, since they run off a desk's screen; none is added, and each leaves.
-TOO_WIDE_TODAY = {
-    "notebooks/07_lsgan": r"formula that does not fit, by \d+ px: h\(s\)",
-}
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page(browser, site, page):
     found = tools.examine(browser, f"{site[1]}{page}.html")
-    if page in TOO_WIDE_TODAY:
-        known = [fault for fault in found if re.search(TOO_WIDE_TODAY[page], fault)]
-        assert known, f"the formula of {page} fits now; take it out of TOO_WIDE_TODAY"
-        found = {fault: where for fault, where in found.items() if fault not in known}
     if found:
         pytest.fail(tools.report(page, found), pytrace=False)
 

@@ -54,9 +54,6 @@ GPU_MINUTES = 15
 ALT_LENGTH = (20, 400)
 COLUMNS = 84
 
-TOO_WIDE_TODAY: tuple[str, ...] = ()
-"""Chapters from before the rule `width` that do not keep it yet; none is added, and each leaves."""
-
 LEADS = ("Question", "Objectives", "Prerequisites", "Time and hardware")
 TRAINING, WRONG = "A real training run", "What goes wrong"
 SOURCES = "What the papers and tutorials disagree on"
@@ -489,12 +486,6 @@ def size(chapter: Chapter) -> Iterator[Found]:
 
 def width(chapter: Chapter) -> Iterator[Found]:
     """Lines of code, and of what it prints, that a page shows whole."""
-    if chapter.path.stem not in TOO_WIDE_TODAY:
-        yield from too_wide(chapter)
-
-
-def too_wide(chapter: Chapter) -> Iterator[Found]:
-    """Every line of code or print of a chapter that is longer than COLUMNS, whatever is allowed today."""
     for k, cell in chapter.code:
         if not chapters.is_install(cell.source):
             yield from ((k, f"code of {what}") for what in _long_lines(cell.source))

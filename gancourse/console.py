@@ -80,7 +80,7 @@ def steady() -> Iterator[Stream]:
     """Print through :class:`Stream` for as long as this lasts; yields that of standard output."""
     before = sys.stdout, sys.stderr
     out, err = (None if stream is None else Stream(stream) for stream in before)
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     try:
         yield out or Stream(io.StringIO())
     finally:

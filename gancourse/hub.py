@@ -192,8 +192,8 @@ def resume_command(record: Mapping[str, Any], folder: Path) -> str:
     words = ["gancourse", "train", record["recipe"], "--profile", record["profile"], "--seed", record["seed"]]
     if own.get("networks") != record["config"].get("networks", own.get("networks")):
         raise UserError(
-            f"The run in {folder} is not finished, and its networks are not those of the recipe {recipe.name}. Finish it "
-            "in Python: training.Run with the same networks, out= and resume=True."
+            f"The run in {folder} is not finished, and its networks are not those of the recipe {recipe.name}. "
+            "Finish it in Python: training.Run with the same networks, out= and resume=True."
         )
     for key, value in record["config"].items():
         if key in own and key != "networks" and own[key] != value:

@@ -145,7 +145,8 @@ class FolderLock:
 
     def _told(self, who: str) -> str:
         return (
-            f"Another training is at work in {self.folder}: {who}. Wait until it ends, stop it, or choose another --out."
+            f"Another training is at work in {self.folder}: {who}. "
+            "Wait until it ends, stop it, or choose another --out."
         )
 
     def _newer(self) -> str:
@@ -184,8 +185,8 @@ class FolderLock:
         if age is None or age > STALE:
             return False, ""
         booted = boot_time()
-        again = name == here["host"] and lock.get("boot") != here.get("boot") and booted is not None
-        if again and age > 2 * HEARTBEAT and time.time() - age < booted:
+        again = name == here["host"] and lock.get("boot") != here.get("boot")
+        if again and booted is not None and age > 2 * HEARTBEAT and time.time() - age < booted:
             return False, ""  # this machine was started again since
         wait = f"if that session is over, the folder is free in {STALE - max(age, 0):.0f} seconds"
         return True, f"process {lock.get('pid', 'unknown')} of {name}; {wait}"

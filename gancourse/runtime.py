@@ -53,7 +53,7 @@ def device(name: str | None = None) -> torch.device:
         kinds = " or ".join(f"--device {found}" for found in available if found != "cpu" and available[found])
         raise UserError(
             f"Unknown device {name!r}. PyTorch calls a GPU of NVIDIA's or AMD's cuda, and one of Apple's mps. "
-            + (f"This machine has one: {kinds}." if kinds else "This machine has none that PyTorch can use: cpu is left.")
+            + (f"This machine has one: {kinds}." if kinds else "This machine has none that PyTorch can use.")
         )
     if kind not in available:
         raise unknown("device", name, available)

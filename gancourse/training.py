@@ -379,8 +379,8 @@ class Run:
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
-                f"{self.out / 'checkpoint.pt'} is damaged, or of a system that was changed since: {reason}. It was left "
-                "as it is. Move it away to start this run again, or choose another --out."
+                f"{self.out / 'checkpoint.pt'} is damaged, or of a system that was changed since: {reason}. "
+                "It was left as it is. Move it away to start this run again, or choose another --out."
             ) from None
 
     def _restore(self, state: Mapping[str, Any]) -> None:

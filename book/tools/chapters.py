@@ -5,6 +5,7 @@ A cell's number counts all cells of the notebook, Markdown and code, from 1.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -76,8 +77,10 @@ def write(path: Path, notebook: NotebookNode) -> None:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+            with contextlib.suppress(OSError):  # not every file system can
+                os.fsync(file.fileno())
+        with contextlib.suppress(OSError):
+            os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

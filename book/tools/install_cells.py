@@ -21,8 +21,8 @@ import colab
 
 def notebooks(root: Path) -> list[Path]:
     """Return the notebooks that have an install cell: chapters, solutions and student copies."""
-    folder = root / "notebooks"
-    return [*chapters.chapters(root), *sorted(folder.glob("solutions/*.ipynb")), *sorted(folder.glob("exercises/*.ipynb"))]
+    rest = [path for name in ("solutions", "exercises") for path in sorted((root / "notebooks" / name).glob("*.ipynb"))]
+    return [*chapters.chapters(root), *rest]
 
 
 def renewed(path: Path, canonical: str) -> tuple[str, str] | None:

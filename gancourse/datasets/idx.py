@@ -36,8 +36,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gancourse import images as pixels
 from gancourse import console, files, runtime
+from gancourse import images as pixels
 from gancourse.datasets.source import Source
 from gancourse.errors import UserError, command_line, unknown
 
@@ -182,7 +182,7 @@ def _advice(data: IdxSet, base: Path) -> str:
     """Return how to get the right files: into the data folder, or into another one where that cannot be written."""
     fetch = ("python", "-m", f"gancourse.datasets.{data.name}", "--out")
     if files.can_write(base):
-        return f"Fetch the right files with `{command_line(*fetch, base)}`, or unset GANCOURSE_DATA."
+        return f"Fetch the right files with `make data` or `{command_line(*fetch, base)}`, or unset GANCOURSE_DATA."
     here = Path.cwd() / "data"
     other = here if files.can_write(here) else Path(tempfile.gettempdir()) / "gancourse-data"
     return (

@@ -523,7 +523,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "Move it away to start this run again, or choose another --out."
         ) from None
     found = state.get("format") if isinstance(state, dict) else None
-    if isinstance(found, str) and (number := _number(found)) and number > _number(CHECKPOINT_FORMAT):
+    found = found if isinstance(found, str) else ""
+    if _number(found) > _number(CHECKPOINT_FORMAT):
         raise UserError(
             f"{path} was written by a newer version of this package (format {found!r}, this one knows "
             f"{CHECKPOINT_FORMAT!r}). It was left as it is: go on with that version, or choose another --out."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import os
 import re
 import tempfile
@@ -77,8 +78,11 @@ def write(path: Path, notebook: NotebookNode) -> None:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
-            with contextlib.suppress(OSError):  # not every file system can
+            try:
                 os.fsync(file.fileno())
+            except OSError as error:  # not every file system can; but then nothing may be lost
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                    raise
         with contextlib.suppress(OSError):
             os.chmod(temporary, 0o644)
         os.replace(temporary, path)

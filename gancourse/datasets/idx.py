@@ -254,9 +254,6 @@ def _source(data: IdxSet) -> tuple[Path | None, Path | None, str]:
         for home in data.homes:
             if any(path.exists() for file in data.files for path in _places(data, made / home, file)):
                 return made, made / home, ""
-    for kept in files.caches():
-        if _complete(data, kept / data.title.lower()):
-            return None, kept / data.title.lower(), ""
     folder, problem = _installed_or_downloaded(data, cache_folder(), _in_ci())
     if folder is not None:
         return None, folder, ""
@@ -313,7 +310,8 @@ def _installed_or_downloaded(data: IdxSet, cache: Path, in_ci: bool) -> tuple[Pa
 
     The cache's is filled by a download, where that is allowed.
     """
-    for there in (*data.system, cache / data.title.lower()):
+    kept = [folder / data.title.lower() for folder in dict.fromkeys([cache, *files.caches()])]
+    for there in (*data.system, *kept):
         if _complete(data, there):
             return there, ""
     if in_ci:

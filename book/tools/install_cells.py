@@ -73,4 +73,6 @@ def main(arguments: Sequence[str] | None = None, root: Path = chapters.ROOT) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from gancourse import console
+
+    sys.exit(console.entry(main))

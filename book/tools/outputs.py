@@ -390,4 +390,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from gancourse import console
+
+    sys.exit(console.entry(main))

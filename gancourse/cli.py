@@ -252,8 +252,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         **training.parse_settings(arguments.set),
     )
     if (out / "card.md").exists():
-        run.lock.release()
-        say(f"{out} is finished; nothing to do.")
+        with run.lock:  # and let go of it
+            say(f"{out} is finished; nothing to do.")
         return
     say(recipe.banner(run.profile, config=run.config, device=run.device))
     if run.step:

@@ -44,8 +44,10 @@ from gancourse.systems.configs import Recipe, flat
 CHECKPOINT_FORMAT = "gancourse checkpoint 2"
 FORMER_FORMATS = {"gancourse checkpoint 1": "0.1.0"}
 """Format of earlier checkpoints → the version of the package that wrote them."""
-PARTS = ("identity", "step", "seconds", "rows", "threads", "networks", "optimizers", "average", "extra", "unlogged")
-PARTS += ("batches", "random")
+PARTS = (
+    *("identity", "step", "seconds", "rows", "threads", "networks", "optimizers", "average", "extra"),
+    *("unlogged", "batches", "random"),
+)
 """What every checkpoint holds beside its format."""
 OnSample = Callable[[int, Any], None]
 """Called with the step and the system whenever samples of the fixed noise are due."""

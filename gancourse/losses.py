@@ -2,7 +2,7 @@
 
 The cross-entropies take logits and are in nats. A logit is the raw output a of a discriminator with D(x) = σ(a).
 Working on logits keeps the gradient when the discriminator is very sure: σ(a) rounds to exactly 0 or 1 in float32,
-and a loss written on D(x) then goes dead. Least squares takes scores: the raw output itself is D(x).
+and a loss written on D(x) then goes dead. All others take scores: the raw output itself is D(x).
 
 Scores in half precision are raised to float32 first, so that a network may run under autocast: a mean over a batch, or
 a logarithm, of 8 or 11 bits is not worth much. float64 stays float64.
@@ -14,7 +14,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from gancourse.errors import UserError
 
@@ -83,7 +83,7 @@ def least_squares_d_loss(real: Tensor, fake: Tensor, a: float = 0.0, b: float = 
         a: the score that D aims at for generated samples.
         b: the score that D aims at for data.
 
-    Mao et al. 2017, equation 2, https://arxiv.org/abs/1611.04076. Where both laws agree, the best D answers
+    Mao et al. 2017, equation 2, https://arxiv.org/abs/1611.04076. Where both distributions agree, the best D answers
     (a + b) / 2 to everything, and the loss is (b - a)² / 4: ¼ for the default coding. Each batch meets a number and
     not a tensor of targets, so nothing broadcasts.
 
@@ -121,3 +121,61 @@ def check_targets(a: float, b: float) -> None:
             f"a={a:g} and b={b:g} are the same target: a D that answers {a:g} to everything has loss 0, and learns "
             "nothing that could guide G. Give generated samples and data two different targets, for example a=0 b=1."
         )
+
+
+def wasserstein_d_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return E[D(G(z))] - E[D(x)], the critic's loss, as a scalar of any sign.
+
+    Args:
+        real: scores of data samples, any shape: the critic's raw output.
+        fake: scores of generated samples, any shape; the two batches may differ in size.
+
+    Minus this number estimates the Wasserstein distance only for a critic that is 1-Lipschitz and nearly the best of
+    its kind (Arjovsky et al. 2017, equation 2, https://arxiv.org/abs/1701.07875). Without a bound on its slope the
+    critic can make the loss as low as it likes.
+    """
+    return full(fake).mean() - full(real).mean()
+
+
+def wasserstein_g_loss(fake: Tensor) -> Tensor:
+    """Return -E[D(G(z))], the generator's loss against a critic, as a scalar of any sign.
+
+    Arjovsky et al. 2017, algorithm 1. The hinge game's generator has the same loss (Miyato et al. 2018, equation 17).
+    """
+    return -full(fake).mean()
+
+
+def hinge_d_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], the hinge discriminator's loss, as a scalar ≥ 0.
+
+    Args:
+        real: scores of data samples, any shape: D's raw output, with no sigmoid.
+        fake: scores of generated samples, any shape; the two batches may differ in size.
+
+    Lim & Ye 2017, https://arxiv.org/abs/1705.02894, and Miyato et al. 2018, https://arxiv.org/abs/1802.05957, equation
+    16. The best D answers 1 where data are likelier than fakes and -1 elsewhere. The generator's loss is
+    :func:`wasserstein_g_loss`.
+    """
+    return relu(1 - full(real)).mean() + relu(1 + full(fake)).mean()
+
+
+def relativistic_loss(wanted: Tensor, other: Tensor) -> Tensor:
+    """Return E[log(1 + exp(-(D(wanted) - D(other))))], a scalar ≥ 0: how far `other` is from being out-scored.
+
+    Args:
+        wanted: scores (B,) of the samples that this player wants above the others: data for D, fakes for G.
+        other: scores (B,) of the samples that they are paired with.
+
+    Jolicoeur-Martineau 2018, https://arxiv.org/abs/1807.00734; as a pairing with both penalties, Huang et al. 2024
+    (R3GAN), https://arxiv.org/abs/2501.05441, equation 2. Where both distributions agree, the best D scores all alike,
+    and the loss is log 2.
+
+    Raises:
+        UserError: the batches differ in shape: each sample is compared with one of the others.
+    """
+    if wanted.shape != other.shape:
+        raise UserError(
+            f"A relativistic loss compares samples in pairs, and got scores of shapes {tuple(wanted.shape)} and "
+            f"{tuple(other.shape)}. Take batches of the same size."
+        )
+    return softplus(full(other) - full(wanted)).mean()

@@ -1,7 +1,8 @@
 """What a GAN optimises, computed: densities, the value function, its optimum, divergences, and their gradients.
 
-Laws on the line have a formula for their density and are integrated on a grid by Simpson's rule; laws on K points are
-vectors (K,) of probabilities. All is float64, all divergences are in nats, p is the data's law and q the generator's.
+Distributions on the line have a formula for their density and are integrated on a grid by Simpson's rule; those on K
+points are vectors (K,) of probabilities. All is float64, all divergences are in nats, p belongs to the data and q to
+the generator.
 Every integral comes as an :class:`Estimate`: the number and its error.
 """
 
@@ -45,10 +46,10 @@ class Estimate:
         return f"{self}"
 
 
-# ------------------------------------------------------------------------------------------------------- laws
+# ------------------------------------------------------------------------------------------------------- distributions
 
 
-class Law(Protocol):
+class Distribution(Protocol):
     """A distribution on the line."""
 
     def log_density(self, x: Tensor) -> Tensor:
@@ -137,14 +138,14 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Uniform:
-    """The uniform law on [low, high]."""
+    """The uniform distribution on [low, high]."""
 
     low: float = 0.0
     high: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise UserError(f"A uniform law needs low < high, got {self.low:g} and {self.high:g}.")
+            raise UserError(f"A uniform distribution needs low < high, got {self.low:g} and {self.high:g}.")
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, -inf outside [low, high]."""
@@ -262,14 +263,14 @@ def check_density(values: Tensor, grid: Grid | None) -> Tensor:
 
 
 def _pair(p: Any, q: Any, grid: Grid | None) -> tuple[Tensor, Tensor]:
-    """Return both laws as values on the grid (or as probability vectors), checked."""
+    """Return both distributions as values on the grid (or as probability vectors), checked."""
     found = []
-    for law in (p, q):
-        if hasattr(law, "density"):
+    for distribution in (p, q):
+        if hasattr(distribution, "density"):
             if grid is None:
-                raise UserError("Two laws on the line need a grid: pass grid=line(low, high).")
-            law = law.density(grid.x)
-        found.append(check_density(law, grid))
+                raise UserError("Two distributions on the line need a grid: pass grid=line(low, high).")
+            distribution = distribution.density(grid.x)
+        found.append(check_density(distribution, grid))
     if len(found[0]) != len(found[1]):
         raise UserError(f"p has {len(found[0])} values and q has {len(found[1])}; both must be on the same points.")
     return found[0], found[1]
@@ -288,7 +289,7 @@ def _total(values: Tensor, p: Tensor, q: Tensor, grid: Grid | None, worst: float
         return found
     if worst is None:
         worst = 2 * float((values.abs() / (p + q).clamp_min(1e-300)).max())
-    outside = sum(abs(float(grid.integrate(law)) - 1) for law in (p, q))
+    outside = sum(abs(float(grid.integrate(distribution)) - 1) for distribution in (p, q))
     return Estimate(found.value, found.error + worst * outside)
 
 
@@ -316,7 +317,7 @@ def value(p: Any, q: Any, d: Values, grid: Grid | None = None) -> Estimate:
     """Return V(D, G) = ∫ p log D + q log(1 - D) dx, Goodfellow et al. 2014, equation 3, ≤ 0 in nats.
 
     Args:
-        p, q: laws, or their values on the grid; without a grid, probability vectors (K,).
+        p, q: distributions, or their values on the grid; without a grid, probability vectors (K,).
         d: D at the same points, 0 … 1. Where p = q = 0 it may be anything, NaN too. Where one density is below
             1e-15 of the other, a D of exactly 0 or 1 is taken for a rounded D*.
 
@@ -351,7 +352,7 @@ def criterion(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
 def kl(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
     """Return KL(p ‖ q) = ∫ p log(p / q) dx in nats, ≥ 0; infinite if q is 0 somewhere where p is not.
 
-    Of two laws with a formula the ratio is taken from the log-densities, so it stays right where both underflow.
+    Of two formulas the ratio is taken from the log-densities, so it stays right where both underflow.
     """
     a, b = _pair(p, q, grid)
     if grid is not None and hasattr(p, "log_density") and hasattr(q, "log_density"):
@@ -380,8 +381,8 @@ def wasserstein1(p: Any, q: Any, grid: Grid | None = None, points: Values | None
     """Return W₁(p, q), the integral of abs(F_p - F_q), in the units of x (true on the line only).
 
     Args:
-        p, q: laws with a formula, with a grid; or probability vectors (K,), with `points`.
-        points: float (K,), increasing: where the probabilities of a discrete law sit.
+        p, q: distributions with a formula, with a grid; or probability vectors (K,), with `points`.
+        points: float (K,), increasing: where the probabilities of a discrete distribution sit.
 
     Raises:
         UserError: neither grid nor points are given, or the points do not increase.
@@ -394,7 +395,9 @@ def wasserstein1(p: Any, q: Any, grid: Grid | None = None, points: Values | None
         gaps = (a - b).cumsum(dim=0)[:-1].abs() * x.diff()
         return Estimate(float(gaps.sum()), len(a) * EPSILON * float(gaps.sum()))
     if grid is None or not (hasattr(p, "cdf") and hasattr(q, "cdf")):
-        raise UserError("W1 needs two laws with a formula and a grid, or two probability vectors and points=….")
+        raise UserError(
+            "W1 needs two distributions with a formula and a grid, or two probability vectors and points=…."
+        )
     _pair(p, q, grid)
     wide = grid.wider()
     found, more = (g.integrate((p.cdf(g.x) - q.cdf(g.x)).abs()) for g in (grid, wide))
@@ -437,8 +440,8 @@ def generator_gradient(
     is at `theta`, which is what a generator step sees (Arjovsky & Bottou 2017, Theorem 2.5); without, D* follows θ.
 
     Args:
-        p_data: the data's law.
-        family: θ ↦ law, differentiable in θ, for example ``lambda t: Gaussian(t, 1.0)``.
+        p_data: the data's distribution.
+        family: θ ↦ distribution, differentiable in θ, for example ``lambda t: Gaussian(t, 1.0)``.
 
     Raises:
         UserError: no grid, or an unknown loss.
@@ -494,14 +497,47 @@ def alternating(
     return torch.stack(path)
 
 
+def matching_aware_generator(p: Values, p_hat: Values) -> tuple[Tensor, Tensor]:
+    """Return the best p_g of the game with wrong pairs, and λ: p_g = max(0, λ p - p̂) with a total of 1.
+
+    D calls p_g and p̂ bad, each with the same weight (Reed et al. 2016, algorithm 1). What is left for G is convex in
+    p_g, and least where (p_g + p̂) / p is the same number λ wherever G draws; the weight drops out. λ is 1 if p and p̂
+    have no place in common, and 2 if p̂ ≤ 2 p everywhere; in both cases D rests at 1 / (1 + weight · λ).
+
+    Args:
+        p, p_hat: probabilities (…, K) of the pictures that fit a label, and of those shown with it as wrong ones. Those
+            of p_hat may sum to less than 1: the rest lies where p is 0.
+
+    Returns:
+        p_g, float64 (…, K), and λ, float64 (…, 1), 1 … 2.
+
+    Raises:
+        UserError: shapes that differ, or probabilities that are negative, NaN, or do not sum to 1.
+    """
+    good, wrong = torch.as_tensor(p, dtype=torch.float64), torch.as_tensor(p_hat, dtype=torch.float64)
+    if good.shape != wrong.shape or good.ndim == 0:
+        raise UserError(f"p has the shape {tuple(good.shape)} and p_hat {tuple(wrong.shape)}; both must be (…, K).")
+    for name, values, least in (("p", good, 1.0), ("p_hat", wrong, 0.0)):
+        totals = values.sum(dim=-1)
+        if not ((values >= 0).all() and (totals <= 1 + 1e-6).all() and (totals >= least - 1e-6).all()):
+            raise UserError(f"{name} holds probabilities, ≥ 0 with sum 1 over the last dimension. Divide by the sum.")
+    low = torch.ones_like(good[..., :1])
+    high = 2 * low
+    for _ in range(60):  # the total grows with λ, so halve the interval
+        middle = (low + high) / 2
+        short = (middle * good - wrong).clamp_min(0).sum(dim=-1, keepdim=True) < 1
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    return (high * good - wrong).clamp_min(0), high
+
+
 # ------------------------------------------------------------------------------------------------- least squares
 
 
 def chi_square(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
     """Return Pearson's χ²(p ‖ q) = ∫ (p - q)² / q dx, ≥ 0; infinite if q is 0 somewhere where p is not.
 
-    The law in the denominator stands second, as in statistics. Mao et al. 2017 write it first. Of two laws with a
-    formula the ratio is taken from the log-densities, so it stays right where both underflow.
+    The distribution in the denominator stands second, as in statistics. Mao et al. 2017 write it first. Of two
+    formulas the ratio is taken from the log-densities, so it stays right where both underflow.
     """
     a, b = _pair(p, q, grid)
     if grid is not None and hasattr(p, "log_density") and hasattr(q, "log_density"):
@@ -516,7 +552,7 @@ def chi_square(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
 def triangular(p: Any, q: Any, grid: Grid | None = None) -> Estimate:
     """Return Δ(p, q) = ∫ (p - q)² / (p + q) dx, from 0 to 2, the triangular discrimination (Topsøe 2000).
 
-    It is symmetric, 2 for disjoint supports, and twice Pearson's χ² of either law against the mixture (p + q) / 2.
+    It is symmetric, 2 for disjoint supports, and twice Pearson's χ² of either against the mixture (p + q) / 2.
     """
     a, b = _pair(p, q, grid)
     both = a + b

@@ -389,6 +389,24 @@ LOOK = r"""(width) => {
     faults.push(`page scrolls sideways, ${root.scrollWidth} px wide: ${wide.slice(-3).map(name).join(", ")}`);
   }
 
+  for (const number of document.querySelectorAll(".math .eqno")) {
+    const {left, right} = number.getBoundingClientRect(), box = number.parentElement.getBoundingClientRect();
+    if (left < box.left - 0.5 || right > Math.min(box.right, width) + 0.5) {
+      faults.push(`number of an equation out of sight: ${short(number.textContent)}`);
+    }
+  }
+  const boxes = "article pre, article mjx-container[display], article span.math, article .cell_output";
+  for (const box of document.querySelectorAll(boxes)) {
+    const hidden = box.scrollWidth - box.clientWidth;
+    if (hidden <= 3 || !box.clientWidth) continue; // a hat may be wider than its letter
+    const formula = box.closest(".math"), told = short(formula?.id || box.textContent);
+    if (!box.matches(".scrolls-on")) faults.push(`wider than its box, and nothing says so: ${name(box)}, ${told}`);
+    if (width < 1280) continue;
+    if (formula) faults.push(`formula that does not fit, by ${hidden} px: ${told}`);
+    const columns = Math.max(...box.textContent.split("\n").map((line) => line.trimEnd().length));
+    if (box.localName === "pre" && columns <= 84) faults.push(`${columns} columns of code do not fit: ${told}`);
+  }
+
   for (const book of document.querySelectorAll(".gc-book")) {
     const frames = [...book.querySelectorAll("figure")], last = frames.length - 1;
     const shown = frames.flatMap((frame, k) => frame.checkVisibility({visibilityProperty: true}) ? [k] : []);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,31 +17,8 @@ from gancourse import plots
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PAGES = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    if os.name != "posix":
-        tools.absent("browser tests need the pipes of Linux")
-    if tools.CHROMIUM is None:
-        tools.absent("no Chromium here; on Debian: apt-get install chromium")
-    try:
-        running = tools.Browser(tools.CHROMIUM, tmp_path_factory.mktemp("chromium") / "profile")
-    except RuntimeError as error:
-        tools.absent(f"Chromium does not start: {error}")
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="session")
-def site(browser, tmp_path_factory):
-    """Return the folder of the built site and the address at which it is served, under its published path."""
-    html, done = tools.shared_build(tmp_path_factory)
-    if done.returncode:
-        tools.absent("the site did not build; test_site.py shows why")
-    with tools.serve(html, urlsplit(CONFIG["html"]["baseurl"]).path) as address:
-        yield html, address
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -147,6 +123,13 @@ FAULTS = {
     "tag": (r"<p>x = y \tag{1.2}</p>", r"raw formula in the text: x = y \\tag"),
     "input": ("<p>Math input error</p>", r"raw formula in the text: Math input error"),
     "wide": ('<div id="wide" style="width: 500px">Wide</div>', r"page, 390 px \w+, 390 px \w+: .*sideways.*#wide"),
+    "number": ('<div class="math" style="overflow: hidden"><mjx-container>x</mjx-container>'
+               '<span class="eqno" style="margin-left: 1500px">(1.2)</span></div>',
+               r"number of an equation out of sight: \(1\.2\)"),
+    "formula": ('<div class="math" id="long"><mjx-container display style="display: block; overflow: auto">'
+                '<p style="width: 2000px">x</p></mjx-container></div>', r"1280 px .*formula that does not fit.*: long"),
+    "columns": (f'<pre style="overflow: auto; width: 99px">{"x" * 84}</pre>', r"84 columns of code do not fit: xxx"),
+    "no hint": ('<pre id="mute" style="overflow: auto; width: 50px">A long line</pre>', r"nothing says so: #mute"),
     "mode": ('<script>document.documentElement.dataset.theme = "light"</script>', r"dark: the page's mode is light"),
     "first": (BOOK.format(key="first", first=0, click=PLAY), r"flip-book shows frames 0 instead of 1"),
     "idle": (BOOK.format(key="idle", first=1, click=""), r"flip-book 2: after a click on Play .* 'Play'"),

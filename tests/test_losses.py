@@ -81,6 +81,7 @@ def of_tensors():
 
 
 ALL = of_tensors()
+ALL["relativistic_loss"] = (lambda wanted, other: losses.relativistic_loss(wanted, other[: len(wanted)]), 2)  # pairs
 
 
 def scores(n):
@@ -160,4 +161,5 @@ def test_a_step_under_autocast_ends_in_finite_weights_and_full_losses(name):
     assert found and all(loss.dtype == torch.float32 and loss.isfinite() for loss in found.values())
     kept = [t for module in (*system.networks.values(), system.average.module) for t in module.state_dict().values()]
     assert all(t.isfinite().all() and t.dtype in (torch.float32, torch.int64) for t in kept)
-    assert not any(torch.equal(a, b) for a, b in zip(before, system.parameters(), strict=True))
+    still = [b for a, b in zip(before, system.parameters(), strict=True) if torch.equal(a, b)]
+    assert all(b.numel() == 1 for b in still)  # the number that D adds to all scores, where only differences count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import pkgutil
 import re
 import subprocess
@@ -10,10 +12,12 @@ import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 import yaml
 from browser import shared_build
 from bs4 import BeautifulSoup
+from PIL import Image
 
 import gancourse
 
@@ -183,3 +187,143 @@ def test_tables_that_a_cell_displays_are_tables(soups):
             assert "|---" not in paragraph.text, f"{file.name}: a table is shown as text: {paragraph.text[:60]!r}"
     chapter = next(soup for file, soup in soups.items() if file.name == "02_first_gan.html")
     assert len(chapter.select("div.cell_output table")) >= 3
+
+
+# Chapter pages ---------------------------------------------------------------------------------------
+
+CHAPTERS = [page for page in PAGES if re.fullmatch(r"notebooks/\d\d_\w+", page)]
+NOTEBOOKS = {page: nbformat.read(ROOT / f"{page}.ipynb", as_version=4) for page in CHAPTERS}
+
+
+@pytest.fixture
+def chapter_soups(site, soups) -> dict[str, BeautifulSoup]:
+    return {page: soups[site / f"{page}.html"] for page in CHAPTERS}
+
+
+def test_chapters_have_their_number_in_heading_title_and_sidebar(site, chapter_soups, soups):
+    for page, soup in chapter_soups.items():
+        number, title = int(page[10:12]), NOTEBOOKS[page].metadata["gancourse"]["title"]
+        heading = soup.select_one("article h1")
+        assert heading.find(string=True) == f"Chapter {number} · {title}"
+        assert soup.title.text.startswith(f"Chapter {number} · {title}")
+        for file, other in soups.items():
+            links = other.select(f'.bd-sidebar-primary a[href$="{page.split("/")[1]}.html"]')
+            places = {link.text.strip(): (file.parent / link["href"]).resolve() for link in links}
+            if other.select(".bd-sidebar-primary nav a") and file != site / f"{page}.html":
+                assert places[f"{number}. {title}"] == site / f"{page}.html", file.name
+
+
+def test_notebook_pages_describe_themselves_by_their_question(site, soups):
+    pages = [page for page in PAGES if page.startswith("notebooks/")]
+    told = {}
+    for page in pages:
+        tag = soups[site / f"{page}.html"].find("meta", attrs={"name": "description"})
+        assert tag, page
+        told[page] = tag["content"]
+        assert 50 <= len(tag["content"]) <= 320 and not re.search(r"[\\${}*]", tag["content"]), tag["content"]
+    assert len(set(told.values())) == len(pages)
+    for page in CHAPTERS:
+        asked = NOTEBOOKS[page].cells[0].source.split("**Question.** ")[1]
+        words = re.sub(r"\[([^]]*)\]\([^)]*\)|[*$]", r"\1", asked)
+        assert words.startswith(told[page][:60]), page
+
+
+def test_the_link_to_colab_is_a_badge(site, soups):
+    for page in (page for page in PAGES if page.startswith("notebooks/")):
+        (image,) = soups[site / f"{page}.html"].select("article a[href*=colab] img")
+        assert image["alt"] == "Open in Colab"
+        assert image.parent["href"].endswith(f"/{page}.ipynb")
+
+
+def test_numbers_of_equations_stand_beside_the_formulas(chapter_soups):
+    for page, soup in chapter_soups.items():
+        prose = "\n".join(cell.source for cell in NOTEBOOKS[page].cells if cell.cell_type == "markdown")
+        written = re.findall(r"\\tag\{([\d.]+)\}", prose)
+        shown = [tag.find(string=True).strip("()") for tag in soup.select("div.math .eqno")]
+        assert shown == written
+        assert all("\\tag" not in block.text for block in soup.select("div.math"))
+
+
+def test_mentions_of_equations_are_links(chapter_soups):
+    """Every (N.M) in the text of a chapter that is an equation's number leads to that equation."""
+    places = {}
+    for page, soup in chapter_soups.items():
+        for block in soup.select("div.math[id]"):
+            places[block.select_one(".eqno").find(string=True)] = (page.split("/")[1], block["id"])
+    across = 0
+    for page, soup in chapter_soups.items():
+        for text in soup.select_one("article").find_all(string=re.compile(r"\(\d\.\d+\)")):
+            if text.find_parent(["pre", "code", "h1", "h2", "h3", "script", "style", "figure"]):
+                continue
+            if text.find_parent(class_=["math", "gc-book", "output"]):
+                continue
+            for mention in re.findall(r"\(\d\.\d+\)", text):
+                if mention in places:
+                    assert text.parent.name == "a", f"{page}: {mention} in {text[:80]!r}"
+        for link in soup.select("a.equation-link"):
+            where, _, anchor = link["href"].partition("#")
+            other, expected = places[link.text]
+            assert (where or page.split("/")[1] + ".html", anchor) == (f"{other}.html", expected)
+            across += bool(where)
+    assert across >= 3  # chapters 3 and 4 lean on earlier ones
+
+
+def test_previous_and_next_pass_by_the_exercises(site, soups):
+    way = [page for page in PAGES if not page.startswith("notebooks/exercises/")]
+    for k, page in enumerate(way):
+        soup = soups[site / f"{page}.html"]
+        for selector, j in ((".prev-next-area .left-prev", k - 1), (".prev-next-area .right-next", k + 1)):
+            link = soup.select_one(selector)
+            expected = way[j] if 0 <= j < len(way) else None
+            found = (site / f"{page}.html").parent.joinpath(link["href"]).resolve() if link else None
+            assert found == (site / f"{expected}.html" if expected else None), page
+
+
+def test_exercises_hang_below_their_chapter(chapter_soups):
+    for page, soup in chapter_soups.items():
+        (link,) = soup.select(f'.bd-sidebar-primary a[href$="exercises/{page.split("/")[1]}.html"]')
+        above = link.find_parent("li").find_parent("li").find("a")
+        assert above["href"] == "#"  # the page itself
+
+
+def test_the_map_shows_every_chapter_with_picture_and_minutes(site, soups):
+    entries = soups[site / "book" / "index.html"].select(".chapter-entry")
+    assert len(entries) == len(CHAPTERS)
+    for page, entry in zip(CHAPTERS, entries, strict=True):
+        record = NOTEBOOKS[page].metadata["gancourse"]
+        assert {link["href"] for link in entry.select("a")} == {f"../{page}.html"}
+        assert record["title"] in entry.select_one(".chapter-title").text
+        assert re.findall(r"[\d.]+", entry.select_one(".chapter-minutes").text) == [
+            f"{record['minutes'][key]:g}" for key in ("cpu", "gpu")
+        ]
+        image = entry.find("img")
+        assert len(image["alt"]) > 30
+        file = (site / "book" / image["src"]).resolve()
+        assert 500 < file.stat().st_size <= 20_000
+
+
+def test_the_thumbnail_is_the_tagged_picture_or_the_richest(tmp_path):
+    import site_chapters
+
+    def cell(colour, size, *tags):
+        buffer = io.BytesIO()
+        Image.new("RGB", size, colour).save(buffer, "PNG")
+        data = {"image/png": base64.b64encode(buffer.getvalue()).decode()}
+        made = nbformat.v4.new_code_cell(metadata={"tags": list(tags), "mystnb": {"image": {"alt": f"All {colour}."}}})
+        made.outputs = [nbformat.v4.new_output("display_data", data=data)]
+        return made
+
+    small, large, tagged = cell("red", (30, 30)), cell("blue", (900, 900)), cell("green", (20, 20), "thumbnail")
+    target = tmp_path / "made" / "it.webp"
+    notebook = nbformat.v4.new_notebook(cells=[small, large])
+    assert site_chapters.thumbnail(notebook, target) == (target, "All blue")
+    assert Image.open(target).size == (200, 200)
+    assert site_chapters.thumbnail(nbformat.v4.new_notebook(cells=[small, large, tagged]), target)[1] == "All green"
+    assert site_chapters.thumbnail(nbformat.v4.new_notebook(), target) == (None, "")
+
+
+def test_words_are_indexed_without_accents(site):
+    index = (site / "searchindex.js").read_text(encoding="utf-8")
+    terms = index[index.index('"terms":') :]
+    assert re.search(r'"?frechet"?:', terms)
+    assert not re.search(r"fr(é|\\u00e9)chet", terms[: terms.index('"titles"')])

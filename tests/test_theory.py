@@ -459,3 +459,42 @@ def test_bad_steps_are_refused() -> None:
 def test_bad_input_is_explained(call: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):
         call()
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0, 3.0])
+def test_the_best_generator_of_the_game_with_wrong_pairs_is_the_least_of_all(weight: float) -> None:
+    n = 100  # every law on three places, in steps of 1/100
+    i, j = torch.meshgrid(torch.arange(n + 1), torch.arange(n + 1), indexing="ij")
+    every = torch.stack([i, j, n - i - j], dim=-1)[i + j <= n].double() / n
+    for seed in range(5):
+        p, p_hat = torch.rand(2, 3, generator=torch.Generator().manual_seed(seed)).mul(4).double().softmax(dim=1)
+        bad = weight * (every + p_hat)
+        left = torch.xlogy(p, p / (p + bad)) + torch.xlogy(bad, bad / (p + bad))
+        found, ratio = theory.matching_aware_generator(p, p_hat)
+        assert abs(float(found.sum()) - 1) < 1e-9 and 1 <= float(ratio) <= 2
+        assert (every[left.sum(dim=1).argmin()] - found).abs().max() < 2 / n
+
+
+def test_the_best_generator_with_wrong_pairs_where_it_is_known() -> None:
+    p = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
+    p_hat = torch.tensor([[0.0, 0.5, 0.5], [0.0, 0.0, 1.0], [0.2, 0.3, 0.5]])
+    found, ratio = theory.matching_aware_generator(p, p_hat)
+    expected = torch.tensor([[0.75, 0.25, 0.0], [0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
+    torch.testing.assert_close(found, expected.double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(ratio[:, 0], torch.tensor([1.5, 1.0, 2.0]).double(), atol=1e-6, rtol=0)
+    again, _ = theory.matching_aware_generator(p[:2, :2], p_hat[:2, :2])  # what lies where p is 0 may be left out
+    torch.testing.assert_close(again, found[:2, :2])
+
+
+@pytest.mark.parametrize(
+    ("p", "p_hat", "words"),
+    [
+        ([0.5, 0.5], [1.0], "the shape"),
+        ([0.5, 0.6], [0.5, 0.5], "p holds probabilities"),
+        ([0.5, 0.5], [1.5, -0.5], "p_hat holds probabilities"),
+        ([0.5, 0.5], [float("nan"), 0.5], "p_hat holds probabilities"),
+    ],
+)
+def test_bad_probabilities_of_wrong_pairs_are_refused(p: list[float], p_hat: list[float], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        theory.matching_aware_generator(p, p_hat)

@@ -210,12 +210,30 @@ def attached(source, *tags):
     return spoil
 
 
+def attached_code(source, *tags):
+    def spoil(notebook):
+        notebook.cells.insert(4, executed(source, 1, tags=list(tags)))
+
+    return spoil
+
+
 def html(source):
     return new_output("display_data", data={"text/html": source, "text/plain": "<HTML object>"})
 
 
 def printed(words, name="stdout"):
     return new_output("stream", name=name, text=words)
+
+
+def sliders(notebook):
+    """Put many lines of sliders, with words before them, after the figure."""
+    place = notebook.cells.index(at(notebook, "def train"))
+    for cell in notebook.cells[place + 1 :]:
+        if cell.cell_type == "code":
+            cell.execution_count += 1
+    code = "widgets.live('x')\n" + "x = 1\n" * 400
+    count = notebook.cells[place].execution_count + 1
+    notebook.cells[place + 1 : place + 1] = [text("Move it."), executed(code, count, tags=["widget-live"])]
 
 
 SLIDER = new_output("display_data", data={outputs.WIDGET_VIEW: {"model_id": "a"}, "text/plain": "interactive()"})
@@ -291,6 +309,20 @@ FAULTS = {
         "cell 10",
         "another host",
     ),
+    "sliders untagged": (attached_code("widgets.live('x')"), "slider", "cell 5", "not tagged"),
+    "sliders without a still picture": (
+        attached_code("widgets.live('x')", "widget-live"),
+        "slider",
+        "cell 5",
+        "no still picture",
+    ),
+    "sliders stored": (
+        lambda n: (sliders(n), at(n, "widgets.live").outputs.append(printed("x"))),
+        "slider",
+        "cell 14",
+        "stores an output",
+    ),
+    "tagged without sliders": (attached_code("1 + 1", "widget-live"), "slider", "cell 5", "does not call"),
     "few words": (
         replaced("## Idea", "A word and another word stand here. " * 300, "."),
         "size",
@@ -299,6 +331,14 @@ FAULTS = {
     ),
     "few lines": (replaced("value_0", "value_", "# value_"), "size", "", "lines of code"),
     "too heavy": (shows("print(2", printed("x" * 3_000_000)), "size", "", "3 MB"),
+    "long code": (replaced("print(2", "2 + 2", "2 + 2" + " " * 66 + "+ 0 + 0"), "width", "cell 10", "85 columns"),
+    "long print": (shows("print(2", printed("=" * 85 + "\n")), "width", "cell 10", "print of 85 columns"),
+    "long value": (
+        shows("print(2", new_output("execute_result", data={"text/plain": "9" * 85})),
+        "width",
+        "cell 10",
+        "print of 85 columns",
+    ),
     "directive": (attached("```{note}\nBoo\n```"), "markdown", "cell 5", "{note}"),
     "colon fence": (attached(":::\nBoo\n:::"), "markdown", "cell 5", ":::"),
     "role": (attached("See {ref}`there`."), "markdown", "cell 5", "{ref}"),
@@ -346,7 +386,10 @@ def test_each_fault_is_named(root, fault):
         shows("print(2", html("<div role='group' aria-label='Digits'><img src='data:,'><canvas></canvas></div>")),
         shows("print(2", html("<svg><title>A curve</title></svg><a href='https://example.org'>x</a>")),
         shows("print(2", printed("https://example.org/home/x and runs/tmp/x and </home/x>\n")),
+        shows("print(2", printed("\x1b[31m" + "=" * 84 + "\x1b[0m   \n")),
+        shows("print(2", html("<p>" + "a word " * 30 + "</p>")),
         shows("print(2", html("<img alt='dots' src='data:image/png;base64,AA/tmp/AA0x7fffffff'>")),
+        sliders,
     ],
 )
 def test_what_is_allowed_passes(root, harmless):
@@ -515,7 +558,8 @@ def test_clean_strips_bars_and_widgets_but_keeps_warnings():
         copy.deepcopy(SLIDER),
     ]
     notebook = new_notebook(cells=[executed("1", 1, metadata={"execution": {}}, results=copy.deepcopy(results))])
-    notebook.cells.append(executed("2", 2, tags=["widget-live"], results=[copy.deepcopy(SLIDER)]))
+    live = [copy.deepcopy(SLIDER), new_output("display_data", data={"text/html": "<img>"}), printed("words")]
+    notebook.cells.append(executed("2", 2, tags=["widget-live"], results=live))
     notebook.metadata["widgets"] = {"state": {}}
     outputs.clean(notebook)
     first, second = notebook.cells

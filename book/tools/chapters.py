@@ -106,6 +106,11 @@ def tags(cell: NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
 
 
+def is_live(cell: NotebookNode) -> bool:
+    """Return whether a cell shows sliders: it runs in a kernel only, and its outputs are not stored."""
+    return "widget-live" in tags(cell)
+
+
 def first_line(cell: NotebookNode, width: int = 60) -> str:
     """Return a cell's first line that is not blank, shortened, to recognise the cell by."""
     line = next((line.strip() for line in cell.source.splitlines() if line.strip()), "(empty)")

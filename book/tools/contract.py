@@ -20,8 +20,12 @@ prediction   At least one paragraph starts with **Prediction.**, and the next ce
 section      A chapter ends with COMMON_SECTIONS, a system chapter with SYSTEM_SECTIONS.
 figure       A cell that shows an image shows one, described in its metadata mystnb: {image: {alt: …}}. HTML
              that a cell shows labels its own pictures and loads nothing from other hosts.
-size         2000–4200 words of prose, 150–380 lines of code, less than 3 MB.
+size         2000–4200 words of prose, 150–380 lines of code (cells tagged `widget-live` not counted), less than 3 MB.
+slider       A cell tagged `widget-live` calls live(…), holds nothing else that a reader needs, stores no output, and
+             stands right after a code cell that shows the picture still, or with one Markdown cell between them.
 markdown     Plain Markdown that Colab shows too: no MyST. Relative links lead somewhere; images have a text.
+width        Code and what it prints have at most 84 columns, so that the page shows whole lines. The install cell's
+             address may be longer.
 output       Executed from top to bottom; no error, no stderr, no local path, no object address, no widget.
 """
 
@@ -48,6 +52,7 @@ CODE_LINES = (150, 380)
 MEGABYTES = 3.0
 GPU_MINUTES = 15
 ALT_LENGTH = (20, 400)
+COLUMNS = 84
 
 LEADS = ("Question", "Objectives", "Prerequisites", "Time and hardware")
 TRAINING, WRONG = "A real training run", "What goes wrong"
@@ -64,6 +69,7 @@ _LOCAL_PATH = re.compile(
     r"|\b[A-Z]:\\Users\\"
 )
 _OBJECT_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]{6,}>|&lt;[^&]* at 0x[0-9a-fA-F]{6,}")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=\s]+")
 
 
@@ -151,8 +157,9 @@ class Chapter:
 
     @property
     def code_lines(self) -> int:
-        """Lines of code that are neither blank nor comments."""
-        lines = (line.strip() for _, cell in self.code for line in cell.source.splitlines())
+        """Lines of code that are neither blank nor comments, without cells of sliders."""
+        cells = (cell for _, cell in self.code if not chapters.is_live(cell))
+        lines = (line.strip() for cell in cells for line in cell.source.splitlines())
         return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
@@ -447,6 +454,25 @@ def _shows_html(cell: NotebookNode) -> bool:
     return any(re.search(r"<(img|svg|canvas|video)\b", html) for html in _html_outputs(cell))
 
 
+def slider(chapter: Chapter) -> Iterator[Found]:
+    """Sliders are dead on a page, so the still picture stands beside them."""
+    for k, cell in chapter.cells:
+        calls = "live" in chapter.calls.get(k, set())
+        if not chapters.is_live(cell):
+            if calls:
+                yield k, "it calls live(…), but is not tagged widget-live: its sliders would be dead on the page"
+            continue
+        if not calls:
+            yield k, "it is tagged widget-live, but does not call live(…)"
+        if cell.get("outputs"):
+            yield k, "it is tagged widget-live and stores an output; run `make outputs`"
+        before = [other for _, other in chapter.cells[max(0, k - 3) : k - 1]]
+        while before and (before[-1].cell_type == "markdown" or chapters.is_live(before[-1])):
+            before.pop()
+        if not before or not (_images(before[-1]) or _shows_html(before[-1])):
+            yield k, "no still picture stands before it; a page shows that one alone"
+
+
 def size(chapter: Chapter) -> Iterator[Found]:
     """Neither a leaflet nor a book, and light enough to load."""
     if not WORDS[0] <= chapter.words <= WORDS[1]:
@@ -456,6 +482,24 @@ def size(chapter: Chapter) -> Iterator[Found]:
     megabytes = chapter.path.stat().st_size / 1e6
     if megabytes >= MEGABYTES:
         yield 0, f"the notebook has {megabytes:.1f} MB; it must stay under {MEGABYTES:.0f} MB"
+
+
+def width(chapter: Chapter) -> Iterator[Found]:
+    """Lines of code, and of what it prints, that a page shows whole."""
+    for k, cell in chapter.code:
+        if not chapters.is_install(cell.source):
+            yield from ((k, f"code of {what}") for what in _long_lines(cell.source))
+        for shown in cell.outputs:
+            data = shown.get("data", {})
+            text = shown.get("text", "" if data.keys() - {"text/plain"} else data.get("text/plain", ""))
+            yield from ((k, f"print of {what}") for what in _long_lines("".join(text)))
+
+
+def _long_lines(text: str) -> Iterator[str]:
+    for line in _ANSI.sub("", text).splitlines():
+        seen = line.rstrip()
+        if len(seen) > COLUMNS:
+            yield f"{len(seen)} columns, {COLUMNS} are allowed: {seen.strip()[:60]}"
 
 
 def markdown(chapter: Chapter) -> Iterator[Found]:
@@ -519,7 +563,9 @@ RULES = (
     prediction,
     section,
     figure,
+    slider,
     size,
+    width,
     markdown,
     output,
 )

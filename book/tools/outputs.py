@@ -204,11 +204,11 @@ def clean(notebook: NotebookNode) -> None:
         for key in PASSING_METADATA:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
-            live = "widget-live" in chapters.tags(cell)
-            cell.outputs = _merge(output for output in cell.outputs if not _is_litter(output, live))
+            kept = () if chapters.is_live(cell) else cell.outputs  # on a page a slider is dead: the still cell shows it
+            cell.outputs = _merge(output for output in kept if not _is_litter(output))
 
 
-def _is_litter(output: NotebookNode, live: bool) -> bool:
+def _is_litter(output: NotebookNode) -> bool:
     if output.output_type == "stream" and output.name == "stderr":
         output.text = "\n".join(
             line for line in re.split(r"[\r\n]+", output.text) if line.strip() and not _BAR.search(line)
@@ -218,7 +218,7 @@ def _is_litter(output: NotebookNode, live: bool) -> bool:
         output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
         return not output.text
     data = output.get("data", {})
-    return WIDGET_VIEW in data and (live or bool(_BAR.search("".join(data.get("text/plain", "")))))
+    return WIDGET_VIEW in data and bool(_BAR.search("".join(data.get("text/plain", ""))))
 
 
 def _merge(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:

@@ -1,4 +1,4 @@
-"""The course's pictures: sheets of samples, flip-books, discriminator landscapes, curves and histograms.
+"""The course's pictures: samples, flip-books, landscapes, curves, drawings of networks, hints, and tables.
 
 One look everywhere, safe for colour-blind readers: data is blue, the generator orange, the discriminator
 green. Every plotting function returns a Matplotlib figure and never shows it: make it the last expression of
@@ -7,14 +7,17 @@ dark page.
 With ``ax=`` a function draws on axes of yours and returns their figure.
 
 Everything is at hand as ``plots.NAME``. Inside, ``style`` holds what all pictures share, ``sheets`` the images,
-``plane`` what lives in the plane, ``charts`` the lines over an axis; imports point one way, style ← plane ← curves and
-style ← sheets.
+``plane`` what lives in the plane, ``charts`` the lines over an axis, ``hints`` arrows and bent noise, ``drawings``
+boxes that ``layers`` reads from networks, ``tables`` tables and cards. Imports point one way: style ← plane ← charts
+and hints, style ← sheets and tables, style and layers ← drawings.
 """
 
 from __future__ import annotations
 
 from gancourse.logs import read_metrics
 from gancourse.plots.charts import curves, density_1d, histogram
+from gancourse.plots.drawings import Arrow, Box, architecture, diagram, gan_diagram
+from gancourse.plots.hints import arrows, hint, push_forward
 from gancourse.plots.plane import Judge, Limits, Snapshot, landscape, landscape_strip, points, snapshot
 from gancourse.plots.sheets import Images, flip_book, frames_strip, sample_grid, save_png, sheet
 from gancourse.plots.style import (
@@ -34,6 +37,7 @@ from gancourse.plots.style import (
     blocks,
     panels,
 )
+from gancourse.plots.tables import Card, Table, card, table
 
 __all__ = [
     "DATA",
@@ -48,24 +52,36 @@ __all__ = [
     "VERDICT",
     "WIDTH",
     "Array",
+    "Arrow",
+    "Box",
+    "Card",
     "Images",
     "Judge",
     "Limits",
     "Picture",
     "Snapshot",
+    "Table",
+    "architecture",
+    "arrows",
     "blocks",
+    "card",
     "curves",
     "density_1d",
+    "diagram",
     "flip_book",
     "frames_strip",
+    "gan_diagram",
+    "hint",
     "histogram",
     "landscape",
     "landscape_strip",
     "panels",
     "points",
+    "push_forward",
     "read_metrics",
     "sample_grid",
     "save_png",
     "sheet",
     "snapshot",
+    "table",
 ]

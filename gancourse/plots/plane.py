@@ -36,7 +36,7 @@ Judge = Callable[[Tensor], Tensor]
 Limits = float | tuple[float, float] | tuple[float, float, float, float]
 
 
-def _cloud(values: Any, name: str) -> Array:
+def as_cloud(values: Any, name: str) -> Array:
     points_ = as_numbers(values, name)
     if points_.ndim != 2 or points_.shape[1] != 2:
         raise UserError(f"{name} has shape {points_.shape}; expected points in the plane, (n, 2).")
@@ -44,7 +44,7 @@ def _cloud(values: Any, name: str) -> Array:
     return points_
 
 
-def _window(limits: Limits | None, *clouds: Array | None) -> tuple[float, float, float, float]:
+def window_of(limits: Limits | None, *clouds: Array | None) -> tuple[float, float, float, float]:
     """Return (left, right, bottom, top): the limits as given, or a square around the clouds."""
     if limits is None:
         present = [cloud for cloud in clouds if cloud is not None]
@@ -57,7 +57,7 @@ def _window(limits: Limits | None, *clouds: Array | None) -> tuple[float, float,
     return window[0], window[1], window[2], window[3]
 
 
-def _scatter(ax: Axes, cloud: Array, colour: str, label: str) -> None:
+def scatter(ax: Axes, cloud: Array, colour: str, label: str) -> None:
     x, y = cloud.T
     size = float(np.clip(2500 / len(cloud), 5, 22))
     ax.scatter(x, y, s=size, color=colour, alpha=0.75, linewidths=0.3, edgecolors="white", label=label)
@@ -67,10 +67,10 @@ def _modes(mixture: Any) -> Array:
     centres = getattr(mixture, "centres", None)
     if centres is None:
         raise UserError(f"{type(mixture).__name__} has no centres to mark; give a mixture, or only its points as data.")
-    return _cloud(centres, "mixture.centres")
+    return as_cloud(centres, "mixture.centres")
 
 
-def _frame_plane(ax: Axes, window: tuple[float, float, float, float]) -> None:
+def frame_plane(ax: Axes, window: tuple[float, float, float, float]) -> None:
     ax.set(xlim=window[:2], ylim=window[2:], aspect="equal")
     dress(ax)
 
@@ -96,18 +96,18 @@ def points(
     Raises:
         UserError: another shape, no points, NaN, or limits in the wrong order.
     """
-    cloud = _cloud(samples, "The samples")
-    real = None if data is None else _cloud(data, "The data")
+    cloud = as_cloud(samples, "The samples")
+    real = None if data is None else as_cloud(data, "The data")
     modes = None if mixture is None else _modes(mixture)
-    window = _window(limits, cloud, real, modes)
+    window = window_of(limits, cloud, real, modes)
     figure, ax = canvas(ax, height=4.9, width=4.8)
     if real is not None:
-        _scatter(ax, real, DATA, "data")
-    _scatter(ax, cloud, GENERATOR, "generated")
+        scatter(ax, real, DATA, "data")
+    scatter(ax, cloud, GENERATOR, "generated")
     if modes is not None:
         x, y = modes.T
         ax.scatter(x, y, s=130, facecolors="none", edgecolors=INK, linewidths=1.1, label="modes")
-    _frame_plane(ax, window)
+    frame_plane(ax, window)
     low, high = np.array(window[::2]), np.array(window[1::2])
     outside = int(((cloud < low) | (cloud > high)).any(axis=1).sum())
     if outside:
@@ -133,18 +133,22 @@ class Snapshot(NamedTuple):
     samples: Array | None
 
 
-def probabilities(discriminator: Judge, inputs: Array) -> Array:
-    """Return D's probabilities sigmoid(logit) of `inputs` (n, d), in evaluation mode, leaving D as it was."""
+def answers(discriminator: Judge, inputs: Array, slopes: bool = False) -> tuple[Array, Array | None]:
+    """Return D's logits of `inputs` (n, d), (n,), and their slopes ∇ₓ a, (n, d), if asked for.
+
+    D is asked in evaluation mode and left as it was, with the gradients that it had.
+    """
     networks = list(discriminator.modules()) if isinstance(discriminator, torch.nn.Module) else []
     weights = next((p for network in networks for p in network.parameters()), None)
     batch = torch.as_tensor(inputs, dtype=torch.float32 if weights is None else weights.dtype)
     if weights is not None:
         batch = batch.to(weights.device)
+    batch = batch.detach().clone().requires_grad_(slopes)
     training = [network.training for network in networks]
     for network in networks:
         network.training = False
     try:
-        with torch.no_grad():
+        with torch.set_grad_enabled(slopes):
             logits = discriminator(batch)
     finally:
         for network, mode in zip(networks, training, strict=True):
@@ -155,7 +159,19 @@ def probabilities(discriminator: Judge, inputs: Array) -> Array:
             f"The discriminator turned {tuple(batch.shape)} points into {given}; expected one logit each, "
             f"({len(batch)},) or ({len(batch)}, 1)."
         )
-    probability = torch.sigmoid(logits.reshape(-1).cpu().double()).numpy()
+    found = logits.detach().reshape(-1).cpu().double().numpy()
+    if not slopes:
+        return found, None
+    if not logits.requires_grad:
+        raise UserError("The discriminator's logits carry no gradient: leave out detach() and no_grad() in it.")
+    (slope,) = torch.autograd.grad(logits.sum(), batch, allow_unused=True)
+    return found, (torch.zeros_like(batch) if slope is None else slope).cpu().double().numpy()
+
+
+def probabilities(discriminator: Judge, inputs: Array) -> Array:
+    """Return D's probabilities sigmoid(logit) of `inputs` (n, d), in evaluation mode, leaving D as it was."""
+    logits, _ = answers(discriminator, inputs)
+    probability = torch.sigmoid(torch.from_numpy(logits)).numpy()
     require_finite(probability, "The discriminator's output")
     return probability
 
@@ -174,28 +190,28 @@ def snapshot(
     """
     if resolution < 2:
         raise UserError(f"Got resolution={resolution}; a landscape needs at least 2 points on each side.")
-    window = _window(limits)
+    window = window_of(limits)
     grid = np.meshgrid(np.linspace(*window[:2], resolution), np.linspace(*window[2:], resolution))
     probability = probabilities(discriminator, np.stack(grid, axis=-1).reshape(-1, 2)).reshape(resolution, resolution)
-    cloud = None if samples is None else _cloud(samples, "The samples").copy()
+    cloud = None if samples is None else as_cloud(samples, "The samples").copy()
     return Snapshot(as_words(caption), probability, window, cloud)
 
 
-def _draw_landscape(ax: Axes, shot: Snapshot, data: Array | None) -> Any:
+def draw_landscape(ax: Axes, shot: Snapshot, data: Array | None) -> Any:
     size = len(shot.probability)
     xs, ys = np.linspace(*shot.window[:2], size), np.linspace(*shot.window[2:], size)
     filled = ax.contourf(xs, ys, shot.probability, levels=np.linspace(0, 1, 21), cmap=VERDICT)
     if shot.probability.min() < 0.5 < shot.probability.max():
         ax.contour(xs, ys, shot.probability, levels=[0.5], colors=INK, linewidths=1.2)
     if data is not None:
-        _scatter(ax, data, DATA, "data")
+        scatter(ax, data, DATA, "data")
     if shot.samples is not None:
-        _scatter(ax, shot.samples, GENERATOR, "generated")
-    _frame_plane(ax, shot.window)
+        scatter(ax, shot.samples, GENERATOR, "generated")
+    frame_plane(ax, shot.window)
     return filled
 
 
-def _verdict_bar(figure: Figure, filled: Any, axes: Sequence[Axes]) -> None:
+def verdict_bar(figure: Figure, filled: Any, axes: Sequence[Axes]) -> None:
     bar = figure.colorbar(filled, ax=axes, ticks=[0, 0.5, 1], shrink=0.8, aspect=22, pad=0.02)
     bar.ax.set_yticklabels(["0: generated", "½", "1: data"], fontsize=FONT - 1)
     bar.ax.tick_params(length=0)
@@ -227,12 +243,12 @@ def landscape(
     Raises:
         UserError: another shape of points or logits, NaN, limits in the wrong order.
     """
-    cloud = None if samples is None else _cloud(samples, "The samples")
-    real = None if data is None else _cloud(data, "The data")
-    shot = snapshot("", discriminator, cloud, _window(limits, cloud, real), resolution)
+    cloud = None if samples is None else as_cloud(samples, "The samples")
+    real = None if data is None else as_cloud(data, "The data")
+    shot = snapshot("", discriminator, cloud, window_of(limits, cloud, real), resolution)
     figure, ax = canvas(ax, height=4.6, width=5.8)
-    filled = _draw_landscape(ax, shot, real)
-    _verdict_bar(figure, filled, [ax])
+    filled = draw_landscape(ax, shot, real)
+    verdict_bar(figure, filled, [ax])
     head(ax, title)
     return figure
 
@@ -250,12 +266,12 @@ def landscape_strip(snapshots: Sequence[Snapshot], data: Any = None, columns: in
     """
     if not snapshots:
         raise UserError("Got no snapshots to draw; plots.snapshot makes one from a discriminator.")
-    real = None if data is None else _cloud(data, "The data")
+    real = None if data is None else as_cloud(data, "The data")
     figure, axes = panels(len(snapshots), columns, width=WIDTH + 0.6, side=1.3)
     for ax, shot in zip(axes, snapshots, strict=True):
-        filled = _draw_landscape(ax, shot, real)
+        filled = draw_landscape(ax, shot, real)
         ax.set_title(shot.caption, fontsize=FONT)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-    _verdict_bar(figure, filled, axes)
+    verdict_bar(figure, filled, axes)
     return figure

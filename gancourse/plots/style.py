@@ -44,7 +44,7 @@ GENERATOR = "#C75000"
 DISCRIMINATOR = "#00795A"
 INK = "#222222"
 MUTED = "#666666"
-OTHERS = ("#8F4A87", "#7A5C00", "#3A7EBF", "#444444")
+OTHERS = ("#8F4A87", "#7A5C00", "#9C1C1C", "#444444")
 
 #: Grey where the discriminator says "generated", white where it cannot tell, green where it says "data".
 VERDICT = LinearSegmentedColormap.from_list("verdict", ["#8E8E8E", "#FCFCFA", "#55B794"])

@@ -27,6 +27,22 @@ INDEX: dict[str, tuple[str, str]] = {
     "ring-cgan": ("cgan", "a conditional GAN on the ring, shown wrong labels too: the three-term loss"),
     "digits-lsgan": ("lsgan", "a fully connected least-squares GAN on handwritten digits"),
     "ring-lsgan": ("lsgan", "a least-squares GAN on a ring of eight Gaussians"),
+    "ring-wgan": ("wgan", "a Wasserstein GAN with clipped weights on a ring of eight Gaussians"),
+    "grid-wgan": ("wgan", "a Wasserstein GAN with clipped weights on a grid of twenty-five Gaussians"),
+    "digits-wgan": ("wgan", "a Wasserstein GAN with clipped weights on handwritten digits"),
+    "fashion-wgan": ("wgan", "a Wasserstein GAN with clipped weights on Fashion-MNIST"),
+    "ring-wgan-gp": ("wgan-gp", "a Wasserstein GAN with a gradient penalty on a ring of eight Gaussians"),
+    "grid-wgan-gp": ("wgan-gp", "a Wasserstein GAN with a gradient penalty on a grid of twenty-five Gaussians"),
+    "digits-wgan-gp": ("wgan-gp", "a Wasserstein GAN with a gradient penalty on handwritten digits"),
+    "fashion-wgan-gp": ("wgan-gp", "a Wasserstein GAN with a gradient penalty on Fashion-MNIST"),
+    "ring-sngan": ("sngan", "a hinge GAN with spectral norms on a ring of eight Gaussians"),
+    "grid-sngan": ("sngan", "a hinge GAN with spectral norms on a grid of twenty-five Gaussians"),
+    "digits-sngan": ("sngan", "a hinge GAN with spectral norms on handwritten digits"),
+    "fashion-sngan": ("sngan", "a hinge GAN with spectral norms on Fashion-MNIST"),
+    "ring-r3gan": ("r3gan", "a relativistic GAN with R1 and R2 on a ring of eight Gaussians"),
+    "grid-r3gan": ("r3gan", "a relativistic GAN with R1 and R2 on a grid of twenty-five Gaussians"),
+    "digits-r3gan": ("r3gan", "a relativistic GAN with R1 and R2 on handwritten digits"),
+    "fashion-r3gan": ("r3gan", "a relativistic GAN with R1 and R2 on Fashion-MNIST"),
 }
 """Recipe name → (system's word, title): the only place of both. The module of ``wgan-gp`` is called ``wgan_gp``."""
 

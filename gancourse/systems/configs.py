@@ -61,6 +61,7 @@ class Adversarial(Config):
         k: discriminator updates per generator update (Algorithm 1 of Goodfellow et al. 2014).
         g_lr, d_lr, beta1, beta2: Adam's (Kingma & Ba 2015).
         averaging: decay of the averaged generator.
+        lr_decay_from: share of the steps after which both rates fall linearly, to 0 at the last; 1: they stay.
     """
 
     networks: Networks
@@ -70,10 +71,12 @@ class Adversarial(Config):
     beta1: float = 0.5
     beta2: float = 0.999
     averaging: float = 0.999
+    lr_decay_from: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("k", self.k, 1, 100)
+        check_real("lr_decay_from", self.lr_decay_from, 0.0, 1.0 + 1e-9)
         for name, high in (("g_lr", 10.0), ("d_lr", 10.0), ("beta1", 1.0), ("beta2", 1.0), ("averaging", 1.0)):
             check_real(name, getattr(self, name), 0.0, high)
         _check_specification(self.networks)
@@ -81,6 +84,11 @@ class Adversarial(Config):
             raise TypeError(f"{', '.join(both)}: a key belongs to the game or to its networks, not to both.")
         if self.batch_size < self.networks.smallest_batch:
             raise UserError("BatchNorm needs at least 2 samples in a batch: set batch_size=2 or more, or g_norm=none.")
+
+    def rate(self, step: int) -> float:
+        """Return the share of the learning rates that is left at `step`, counted from 0."""
+        start = self.lr_decay_from * self.steps
+        return 1.0 if step <= start else (self.steps - step) / (self.steps - start)
 
     def __getattr__(self, name: str) -> Any:  # asked only for what the game does not have
         networks = self.__dict__.get("networks")
@@ -122,12 +130,19 @@ class Former:
     added: Mapping[str, Any] = field(default_factory=dict)
 
 
+_BEFORE_DECAY = {"lr_decay_from": 1.0}
+
 FORMER = {
+    "gan": Former(added=_BEFORE_DECAY),
     "lsgan": Former(
         renamed={"c": "target"},
         dropped={"loss": ("least squares", "an LSGAN has one loss; its targets are a, b and target")},
+        added=_BEFORE_DECAY,
     ),
-    "cgan": Former(dropped={"d_pieces": (1, "the conditional discriminators have no maxout")}),
+    "cgan": Former(
+        dropped={"d_pieces": (1, "the conditional discriminators have no maxout")},
+        added=_BEFORE_DECAY,
+    ),
 }
 """System → its former keys. A new entry keeps old runs loadable."""
 

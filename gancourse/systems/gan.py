@@ -55,6 +55,14 @@ class GAN(LatentSystem):
             Phase("g", self.g_phase, self.optimizer(self.G, config.g_lr), uses_data=False),
         ]
 
+    def start_step(self, step: int) -> None:
+        """Let both rates fall, if the config asks for it."""
+        super().start_step(step)
+        if self.config.lr_decay_from < 1:
+            for phase, lr in zip(self.phases, (self.config.d_lr, self.config.g_lr), strict=True):
+                for group in phase.optimizer.param_groups:
+                    group["lr"] = lr * self.config.rate(step)
+
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Return Adam for one player, with the config's betas."""
         betas = (self.config.beta1, self.config.beta2)

@@ -336,8 +336,10 @@ class Seeds:
         return drawn
 
     def start_step(self, step: int) -> None:
-        """Prepare the common system for `step`."""
+        """Prepare the common system for `step`; the rates that it sets for its optimisers hold for these."""
         self.system.start_step(step)
+        for own, common in zip(self.system.phases, self.phases, strict=True):
+            common.optimizer.param_groups[0]["lr"] = own.optimizer.param_groups[0]["lr"]
 
     def _check_apart(self, members: Sequence[System]) -> None:
         """Refuse an objective that couples the seeds, by every phase's loss on data that differ much between seeds.
@@ -345,6 +347,8 @@ class Seeds:
         What the check draws, and what it changes in the networks, is put back.
         """
         before = copy.deepcopy(self.state_dict())
+        for system in (self.system, *members):
+            system.start_step(0)
         scales = [1.0 + seed for seed in range(len(members))]
         for own, phase in zip(self.system.phases, self.phases, strict=True):
             batch = _scaled(next(self.batches), scales) if phase.uses_data else None

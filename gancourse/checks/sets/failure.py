@@ -136,7 +136,10 @@ SOFT_D_LOSS = function(
 
 # 3 The price of lost modes ---------------------------------------------------------------------------
 
-KEPT, BOTH = 1 / 3, (1 / 10 + 1 / 3) / 2  # the weight of a kept mode in the samples, and in the mixture of both laws
+KEPT, BOTH = (
+    1 / 3,
+    (1 / 10 + 1 / 3) / 2,
+)  # the weight of a kept mode in the samples, and in the mixture of both distributions
 JSD = (3 * (0.1 * math.log(0.1 / BOTH) + KEPT * math.log(KEPT / BOTH)) + 7 * 0.1 * math.log(2)) / 2
 
 LOST_MODES = numbers(
@@ -295,7 +298,7 @@ DIVERGENCE_LOSS = function(
     },
     table="""
     orders-swapped     forward=minus reverse=ratio | the two KL have changed places; write the ratio of densities
-                                       | through the logit, and see under which law the average is taken
+                                       | through the logit, and see under which distribution the average is taken
     sign               sign=-1         | every sign is turned: G is rewarded for samples that D calls generated
     missing-mean       mean=sum        | it adds up over the batch; an expectation is a mean
     two-jsd            js=minimax      | for 'js' the minimax loss descends a multiple of the JSD; see chapter 3

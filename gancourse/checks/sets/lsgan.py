@@ -225,8 +225,8 @@ BEST_SCORES = function(
         "swap": lambda p, q, a, b: _mixed(p, q, b, a),
         "squeezed": _squeezed,
         "decide": lambda p, q, a, b: _mixed((p > q) + 0.5 * (p == q), (p < q) + 0.5 * (p == q), a, b),
-        "laws": lambda p, q, a, b: _mixed(p / p.sum(), q / q.sum(), a, b),
-        "law": lambda *args: _mixed(*args) / _mixed(*args).sum(),
+        "distributions": lambda p, q, a, b: _mixed(p / p.sum(), q / q.sum(), a, b),
+        "distribution": lambda *args: _mixed(*args) / _mixed(*args).sum(),
         "sum": lambda p, q, a, b: b * p + a * q,
         "nowhere": Places(lambda p, q, *_: p + q == 0),
         "in_tails": Places(lambda p, q, *_: p + q < 1e-6),
@@ -239,8 +239,9 @@ BEST_SCORES = function(
     squeezed              squeezed        | the targets are moved to the ends of the range. D's loss still measures from
                                           | the targets: where in the range is it lowest
     more-probable         mix=decide      | it decides for the more probable kind. The other kind costs as well
-    normalised            mix=laws        | the densities are scaled to sum to 1; each place decides for itself
-    scores-normalised     mix=law         | the scores are scaled to sum to 1. They are no distribution over the places
+    normalised            mix=distributions        | the densities are scaled to sum to 1; each place decides for itself
+    scores-normalised     mix=distribution         | the scores are scaled to sum to 1. They are no distribution over
+                                                   | the places
     not-divided           mix=sum         | it weighs the targets, but the weights do not add up to 1
     both-vanish           nowhere         | right, except where both densities are 0. Read what is wanted there
     small-constant        in_tails        | right, except where both densities are tiny or 0: a small constant, meant to
@@ -253,7 +254,7 @@ BEST_SCORES = function(
 
 
 def log_cases(seed: int) -> list[Case]:
-    """Losses of the best D along a training, in four codings: between separated laws, unequal and equal ones."""
+    """Losses of the best D along a training, in four codings: of separated, unequal and equal distributions."""
     draws = generator_of(seed)
     cases = []
     codings = [
@@ -298,11 +299,14 @@ CHI_SQUARE = function(
     signed-gap         scale=same        | the distance of the targets enters unsquared, and with its sign
     minus-one-and-one  scale=four        | right for the targets −1 and 1 only; others stretch the loss
     no-halves          slope=4           | the halves in D's loss are forgotten: at equilibrium it would not be 0
-    scaled-to-one      start=1 slope=4   | 0 at equilibrium is right, but separated laws give 1. What should they give
-    too-large          start=4 slope=16  | 0 at equilibrium is right, but separated laws give 4. What should they give
-    upside-down        start=0 slope=-8  | it rises with D's loss. When the laws are far apart D's work is easy
+    scaled-to-one      start=1 slope=4   | 0 at equilibrium is right, but separated distributions give 1. What should
+                                         | they give
+    too-large          start=4 slope=16  | 0 at equilibrium is right, but separated distributions give 4. What should
+                                         | they give
+    upside-down        start=0 slope=-8  | it rises with D's loss. When the distributions are far apart D's work is easy
     sign               start=-2 slope=-8 | the sign is turned: a divergence is never negative
-    no-start           start=0           | the slope is right, but equal laws do not give 0: a constant is missing
+    no-start           start=0           | the slope is right, but equal distributions do not give 0: a constant is
+                                         | missing
     jensen-shannon     start=log(2) slope=1/2 scale=one | this is how chapter 1 reads its divergence; here are squares
     rooted             last=root         | a root is taken; the divergence in the task is the sum itself
     one-number         last=mean         | it gives one number for the whole log; each loss has a divergence of its own

@@ -133,17 +133,17 @@ BEST_ANSWER = function(
 
 
 def square_cases(seed: int) -> list[Case]:
-    """Noise of an unsymmetric law; places x that can be reached, and in one case some that cannot."""
+    """Noise of an unsymmetric distribution; places x that can be reached, and in one case some that cannot."""
     draws, cases = generator_of(seed), list[Case]()
     for n, below, low, high in ((7, 0, 0.3, 0.6), (6, 3, 1.6, 3.0), (5, 0, 1.6, 3.0)):
-        law = {
+        distribution = {
             "means": uniforms(draws, 0.5, 1.2, 2).tolist(),
             "stds": uniforms(draws, 0.8, 1.4, 2).tolist(),
             "weights": [0.6, 0.4],
         }
         x = torch.cat([uniforms(draws, 0.1, 3.0, n - below), -uniforms(draws, 0.1, 3.0, below)])
         note = f"{n} places{f', {below} of them below 0' if below else ''}"
-        cases.append(Case((x, Spec("mixture", law), uniform(draws, low, high)), note=note))
+        cases.append(Case((x, Spec("mixture", distribution), uniform(draws, low, high)), note=note))
     return cases
 
 
@@ -163,7 +163,7 @@ def square_density(x, p_z, c, *, on=(1, 1), by=spread, in_root=True):
 
 SQUARE_DENSITY = function(
     "optimum.square_density",
-    "The law of c·z²",
+    "The distribution of c·z²",
     points=3,
     cases=square_cases,
     reference=square_density,
@@ -193,7 +193,7 @@ SQUARE_DENSITY = function(
     signed-slope      on=(1,-1)     | the slope at the negative root enters with its sign, and mass is subtracted;
                                     | lengths have no sign
     slope-of-root     on=(2,2)      | a factor 2 is missing: what is the derivative of the square
-    c-forgotten       by=no_c in_root=False | c does not enter: this is the law of z²
+    c-forgotten       by=no_c in_root=False | c does not enter: this is the distribution of z²
     c-in-root-only    by=no_c       | c is in the roots and not in the slope
     c-in-slope-only   in_root=False | c is in the slope and not in the roots
     averaged          on=(.5,.5)    | the two roots are averaged; their masses add up
@@ -269,24 +269,30 @@ VALUE_LOSS = function(
 # 4 A divergence for any share ------------------------------------------------------------------------
 
 
-def laws(draws: torch.Generator, *shape: int) -> Tensor:
-    """Return laws with full support in the last dimension."""
+def distributions(draws: torch.Generator, *shape: int) -> Tensor:
+    """Return distributions with full support in the last dimension."""
     return torch.softmax(1.3 * torch.randn(shape, generator=draws, dtype=DOUBLE), dim=-1)
 
 
 def js_cases(seed: int) -> list[Case]:
-    """Equal shares, unequal shares, then zeros: laws without common ground, equal laws, and some overlap."""
+    """Equal shares, unequal shares, then zeros: distributions without common ground, equal ones, some overlap."""
     draws = generator_of(seed)
     share = uniform(draws, 0.15, 0.35)
-    left, right = laws(draws, 2), laws(draws, 3)
+    left, right = distributions(draws, 2), distributions(draws, 3)
     p, q = torch.zeros(3, 5, dtype=DOUBLE), torch.zeros(3, 5, dtype=DOUBLE)
     p[0, :2], q[0, 2:] = left, right
     p[1, :3] = q[1, :3] = right
     p[2, 1:3], q[2, 2:] = left, right
     return [
-        Case((laws(draws, 2, 6), laws(draws, 2, 6), 0.5), note="two pairs of laws on 6 points, share 0.5"),
-        Case((laws(draws, 3, 2, 4), laws(draws, 3, 2, 4), share), note=f"laws (3, 2, 4), share {share:.2f}"),
-        Case((p, q, 1 - share), note=f"laws with zeros, share {1 - share:.2f}"),
+        Case(
+            (distributions(draws, 2, 6), distributions(draws, 2, 6), 0.5),
+            note="two pairs of distributions on 6 points, share 0.5",
+        ),
+        Case(
+            (distributions(draws, 3, 2, 4), distributions(draws, 3, 2, 4), share),
+            note=f"distributions (3, 2, 4), share {share:.2f}",
+        ),
+        Case((p, q, 1 - share), note=f"distributions with zeros, share {1 - share:.2f}"),
     ]
 
 
@@ -311,7 +317,7 @@ def js(p, q, share, *, on=shares, middle=shares, turned=False, last=same):
 
 
 def _nearly(cases, results):
-    """Return whether an answer is nearly right everywhere, and not 0 for two equal laws."""
+    """Return whether an answer is nearly right everywhere, and not 0 for two equal distributions."""
     pairs = zip(cases, results, strict=True)
     nearly = all(close(result.output, js(*case.args), 0.1, margin=0.05) for case, result in pairs)
     return nearly and bool(results[2].output[1].abs() > 1e-12)
@@ -339,15 +345,16 @@ JS = function(
         "nearly": When(_nearly),
     },
     table="""
-    order-reversed    turned=True    | the mixture m stands in the first place of each KL. m covers both laws and no law
-                                     | covers m: in this order the divergence has no bound
+    order-reversed    turned=True    | the mixture m stands in the first place of each KL. m covers both distributions
+                                     | and no distribution covers m: in this order the divergence has no bound
     jeffreys          jeffreys       | it compares p with q directly; each is to be compared with the mixture of the two
     one-sided         on=first       | only p is compared with the mixture; q is missing
     bits              last=bits      | these are bits; the course measures in nats
     root              last=root      | this is the root of the divergence. Some libraries return it, because it is a
                                      | metric; C(G) contains the divergence itself
     unweighted        on=ones        | the two KL are added; they are averaged, with the shares as weights
-    middle-not-halved middle=ones    | the denominator is p + q, which sums to 2 and is no law: this can be negative
+    middle-not-halved middle=ones    | the denominator is p + q, which sums to 2 and is no distribution: this can be
+                                     | negative
     share-ignored     on=half middle=half | share does not enter: this is the chapter's formula, with ½ and ½
     equal-middle      middle=half    | the two KL have their weights, but the mixture is half and half; the bag that D
                                      | sees is not
@@ -355,13 +362,13 @@ JS = function(
     shares-swapped    on=swap middle=swap | the shares have changed places: share is that of p, the data
     middle-swapped    middle=swap    | the two KL have their weights, but in the mixture the shares have changed places
     weights-swapped   on=swap        | the mixture is right, but the weights of the two KL have changed places
-    rows-together     last=sum       | it adds up all pairs; each pair of laws has a number of its own
-    rows-averaged     last=mean      | it averages over the pairs; each pair of laws has a number of its own
+    rows-together     last=sum       | it adds up all pairs; each pair of distributions has a number of its own
+    rows-averaged     last=mean      | it averages over the pairs; each pair of distributions has a number of its own
     mean-over-points  per_point      | it divides by the number of points. The sum over points is weighted by p already:
                                      | that is the mean
     zero-log-zero     not_finite     | where a probability is 0 it gives NaN or infinity: 0 · log 0 counts as 0
-    smoothed          nearly         | for two equal laws it is not exactly 0. The theorem needs the case of equality,
-                                     | so nothing may be added to the probabilities
+    smoothed          nearly         | for two equal distributions it is not exactly 0. The theorem needs the case of
+                                     | equality, so nothing may be added to the probabilities
     """,
 )
 
@@ -479,13 +486,13 @@ EQUILIBRIUM = numbers(
 )
 
 
-# 7 Other games on the same laws ----------------------------------------------------------------------
+# 7 Other games on the same distributions ----------------------------------------------------------------------
 
 P_DATA, P_G = torch.tensor([0.5, 0.3, 0.2, 0.0], dtype=DOUBLE), torch.tensor([0.1, 0.3, 0.2, 0.4], dtype=DOUBLE)
 
 OTHER_GAMES = numbers(
     "optimum.other_games",
-    "Four games on the same two laws",
+    "Four games on the same two distributions",
     points=2,
     answer="values",
     right="1+tv  soft  inf  -log(4)",
@@ -501,15 +508,15 @@ OTHER_GAMES = numbers(
     half-forgotten  1+2*tv * * * | the first number: total variation is half the sum of the absolute differences
     with-logs       logs * * *   | the first number is that of the game with logarithms
     undecided       1 * * *      | the first number is that of a D which says ½; D can do better
-    same-twice      * 1+tv * *   | the second number is the maximum again; D* hesitates where both laws have mass, and
-                                 | that costs
+    same-twice      * 1+tv * *   | the second number is the maximum again; D* hesitates where both distributions have
+                                 | mass, and that costs
     joint-zero      * * 0 *      | the third number: log D(x) is at most 0, but the second term has a minus sign before
                                  | it
     joint-bounded   * * ! *      | the third number is finite. There is a point where only samples are; let D go to 0
                                  | there
     joint-down      * * -inf *   | the third number: D makes it as large as it can
-    order-ignored   * * * logs   | the fourth number belongs to this p_g. In that game G answers D, with any law it
-                                 | likes
+    order-ignored   * * * logs   | the fourth number belongs to this p_g. In that game G answers D, with any
+                                 | distribution it likes
     order-unbounded * * * -inf   | the fourth number: a D that is sure somewhere can be punished without bound. But D
                                  | moves first, and need not be sure
     order-zero      * * * 0      | the fourth number: D cannot be right about data and about all that G might make;
@@ -529,12 +536,12 @@ FINITE = essay(
         "1 point: states before looking, for each kind of row, whether both values will be above or below C(G), and "
         "why. "
         "2 points: reads the table correctly, with numbers and over the seeds. A narrow D has a V that is too low, "
-        "although its expectations are exact; a D on few samples has a V on them that is too high, and a V on the laws "
-        "that is too low, even below −log 4. With many samples the first of these is smaller than the scatter of the "
-        "samples, so V where trained may fall below C(G) (1 point if one run is taken for a law). "
+        "although its expectations are exact; a D on few samples has a V on them that is too high, and a V on the "
+        "distributions that is too low, even below −log 4. With many samples the first of these is smaller than "
+        "the scatter of the samples, so V where trained may fall below C(G) (1 point if one run is taken for a rule). "
         "1 point: names the assumption that fails in each kind of row, D is any function (capacity) and expectations "
-        "are exact (samples), and a statement that still holds: on the laws V(D) ≤ C(G) for every D. Says how a D that "
-        "is not the best of its family was told from a family that is too small, or that it was not. "
+        "are exact (samples), and a statement that still holds: on the distributions V(D) ≤ C(G) for every D. "
+        "Says how a D that is not the best of its family was told from a family that is too small, or that it was not. "
         "1 point: draws a consequence for reading a loss curve, and names a measurement that would speak against it."
     ),
 )

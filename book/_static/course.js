@@ -1,0 +1,67 @@
+// Small helps for readers. Without this file every page can still be read.
+"use strict";
+
+// What is wider than its box scrolls inside it. Its edge fades while there is more to the right, and the keyboard
+// reaches it. Print uses the width of a formula to make it fit.
+const COURSE_BOXES = ".bd-article mjx-container[display], .bd-article span.math, .bd-article pre, " +
+  ".bd-article .cell_output, .bd-article .pst-scrollable-table-container";
+
+function markBox(box) {
+  const hidden = box.scrollWidth - box.clientWidth;
+  // Up to 3 pixels may be the hat of a letter.
+  box.classList.toggle("scrolls-on", hidden > 3 && box.scrollLeft < hidden - 1);
+  if (hidden > 3 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
+}
+
+function markBoxes() {
+  for (const box of document.querySelectorAll(COURSE_BOXES)) {
+    if (box.localName === "mjx-container") {
+      const formula = box.querySelector("mjx-math");
+      const size = parseFloat(getComputedStyle(box).fontSize);
+      if (formula && size) box.style.setProperty("--ems", (formula.scrollWidth / size).toFixed(2));
+    }
+    markBox(box);
+  }
+}
+
+document.addEventListener("scroll", ({target}) => {
+  if (target instanceof Element && target.matches(COURSE_BOXES)) markBox(target);
+}, {capture: true, passive: true});
+
+window.addEventListener("resize", markBoxes);
+document.addEventListener("toggle", markBoxes, true); // what was folded away has its width now
+window.addEventListener("load", async () => {
+  markBoxes();
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+  markBoxes();
+});
+
+// On paper nothing stays folded away, and a dark page is printed dark on white.
+let courseFolded = [];
+let courseTheme = null;
+window.addEventListener("beforeprint", () => {
+  courseFolded = [...document.querySelectorAll(".bd-article details:not([open])")];
+  for (const details of courseFolded) details.open = true;
+  courseTheme = document.documentElement.dataset.theme;
+  if (courseTheme) document.documentElement.dataset.theme = "light";
+});
+window.addEventListener("afterprint", () => {
+  for (const details of courseFolded) details.open = false;
+  if (courseTheme) document.documentElement.dataset.theme = courseTheme;
+});
+
+// The search compares words without their accents; what it shows around a word must find the word too.
+document.addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  const plain = (text) => text.toLowerCase().replace(/\p{L}/gu, (letter) => letter.normalize("NFD")[0]);
+  const summary = Search.makeSearchSummary;
+  Search.makeSearchSummary = (html, words, anchor) => {
+    const text = Search.htmlToText(html, anchor), plainText = plain(text);
+    const written = [...words].map((word) => {
+      const start = plainText.indexOf(plain(word));
+      return start < 0 ? word : text.slice(start, start + word.length);
+    });
+    return summary(html, written, anchor);
+  };
+});

@@ -1,0 +1,56 @@
+"""One network and one budget for many objectives: the recipes that chapters 8 to 10 compare.
+
+G and D have three hidden layers of 128 on points; on pictures they are those of ``digits-mlp``. No D has BatchNorm or
+dropout, which a penalty for each sample would not stand, so that what differs between two recipes is the objective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gancourse.networks import MLP
+from gancourse.systems.configs import Recipe, change
+
+POINTS = MLP(sample_shape=(2,), latent_dim=2, g_widths=(128,) * 3, d_widths=(128,) * 3, g_norm="none", output="linear")
+PICTURES = MLP(latent_dim=64, g_widths=(128, 256, 512), d_widths=(512, 256))
+
+_EVERY = {"log_every": 100, "sample_every": 1000, "checkpoint_every": 1000}
+_SMOKE = {"steps": 60, "batch_size": 32, "log_every": 10, "sample_every": 20, "checkpoint_every": 20}
+_SMALL = {"g_widths": (32, 32), "d_widths": (32, 32)}
+
+
+def recipes(
+    word: str,
+    config: Callable[..., Any],
+    build: Callable[[Any, Any], Any],
+    *,
+    points: Mapping[str, Any],
+    pictures: Mapping[str, Any],
+    texts: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Recipe]:
+    """Return a system's recipes on ring, grid, digits and clothes.
+
+    Args:
+        word: the system's.
+        config: makes its config, given networks, data, steps and batch size.
+        build: makes the system.
+        points, pictures: flat keys that differ on points and on pictures.
+        texts: name of the data → minutes and band of its recipe.
+    """
+    found = {}
+    for data, networks, changes in (
+        ("ring", POINTS, points),
+        ("grid", POINTS, points),
+        ("digits", PICTURES, pictures),
+        ("fashion", PICTURES, pictures),
+    ):
+        plane = networks is POINTS
+        base = config(networks=networks, data=data, batch_size=256 if plane else 128, steps=30_000, **_EVERY)
+        found[f"{data}-{word}"] = Recipe(
+            config=change(base, **changes),
+            build=build,
+            profiles={"smoke": {**_SMOKE, **_SMALL}, "cpu": {"steps": 10_000 if plane else 5_000}, "gpu": {}},
+            **texts.get(data, {}),
+        )
+    return found

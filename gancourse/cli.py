@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gancourse import __version__, metrics, systems
-from gancourse.errors import UserError, nearest, unknown
+from gancourse import __version__, console, metrics, systems
+from gancourse.errors import UserError, check_seed, command_line, nearest, unknown
+from gancourse.files import DiskFull, cache, expanded
 
 if TYPE_CHECKING:
     from gancourse.hub import Trained
@@ -45,6 +46,14 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
 
+def _path(text: str) -> Path:
+    """Return a path of the command line; the shell leaves ``--out=~/x`` as it is."""
+    path, why = expanded(text, "the path") if text.startswith("~") else (Path(text), "")
+    if path is None:
+        raise argparse.ArgumentTypeError(f"{why}; name another one")
+    return path
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = Parser(prog="gancourse", description="Train, sample and measure the GANs of the course.")
@@ -61,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("train", "train a recipe into a folder", run_train)
     sub.add_argument("recipe", help="recipe, see: gancourse list")
-    sub.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE)")
+    sub.add_argument("--out", type=_path, metavar="DIR", help="the run's folder (default: runs/RECIPE)")
     sub.add_argument("--profile", metavar="P", help=f"{', '.join(PROFILE_NAMES)} (default: GANCOURSE_PROFILE)")
     sub.add_argument("--seed", type=int, default=0, metavar="S", help="seed of everything (default: 0)")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="replace a hyper-parameter")
@@ -74,8 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--n", type=int, default=64, metavar="N", help="how many samples (default: 64)")
     sub.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
     sub.add_argument("--labels", metavar="L", help="classes to draw, such as 8 or 0,1,2 (repeated); default: uniform")
-    sub.add_argument("--out", type=Path, metavar="FILE", help="write images uint8 (N, H, W, C), or points, as .npz")
-    sub.add_argument("--png", type=Path, metavar="FILE", help="write a sheet of the first samples to look at")
+    sub.add_argument("--out", type=_path, metavar="FILE", help="write images uint8 (N, H, W, C), or points, as .npz")
+    sub.add_argument("--png", type=_path, metavar="FILE", help="write a sheet of the first samples to look at")
     sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
 
     sub = command("evaluate", "measure a run or a reference run", run_evaluate)
@@ -128,23 +137,58 @@ def add_exercises(parser: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 1 an error for people, 130 stopped by hand."""
-    arguments = build_parser().parse_args(argv)
+    """Run one command and return the exit status: 0 done, 1 an error for people, 130 stopped by hand.
+
+    A reader of the output who leaves does not stop the command. If its output could not be written, the status is 1.
+    """
+    given = [*sys.argv[1:]] if argv is None else [*argv]
+    with console.steady() as output:
+        try:
+            status = _run(given)
+        except SystemExit as end:  # of argparse: help was shown, or an argument is wrong
+            output.flush()
+            if end.code or output.lost is None:
+                raise
+            status = 0
+        output.flush()
+        if output.lost is not None:
+            _fail(f"The output could not be written: {output.lost.strerror or output.lost}.")
+            status = status or 1
+    return status
+
+
+def _run(given: list[str]) -> int:
+    arguments = build_parser().parse_args(given)
+    again = _again(arguments, given)
     try:
+        if getattr(arguments, "seed", None) is not None:
+            check_seed(arguments.seed)
         arguments.run(arguments)
         return 0
+    except DiskFull as error:
+        return _fail(f"{error}{f' The run goes on with: {again}' if again else ''}")
     except UserError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
-        return _fail("Stopped. A training run goes on from its last checkpoint with --resume.", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _fail(f"Stopped.{f' The run goes on from its last checkpoint with: {again}' if again else ''}", 130)
+    except FileNotFoundError:
+        try:
+            Path.cwd()
+        except OSError:
+            return _fail("The folder that this was started in is not there any more. Change to another one first.")
+        raise
     except (MemoryError, RuntimeError) as error:
         told = _memory_message(error)
         if told is None:
             raise
         return _fail(told)
+
+
+def _again(arguments: argparse.Namespace, given: list[str]) -> str:
+    """Return the command that goes on with a training, or an empty string for everything else."""
+    if arguments.command != "train" or arguments.recipe in metrics.JUDGES:
+        return ""
+    return command_line("gancourse", *given, *(() if arguments.resume else ("--resume",)))
 
 
 def _fail(text: str, status: int = 1) -> int:
@@ -208,15 +252,17 @@ def run_train(arguments: argparse.Namespace) -> None:
         **training.parse_settings(arguments.set),
     )
     if (out / "card.md").exists():
-        say(f"{out} is finished; nothing to do.")
+        with run.lock:  # and let go of it
+            say(f"{out} is finished; nothing to do.")
         return
-    say(recipe.banner(run.profile))
+    say(recipe.banner(run.profile, config=run.config, device=run.device))
     if run.step:
         say(f"resuming at step {run.step:,} of {run.config.steps:,}")
-    run.train(lambda step, system: save_samples(run, step))
-    report = evaluation.evaluate(run.system)
-    text = cards.card(hub.read_record(out), [report], [run.seed], run.seconds)
-    runtime.write_atomic(out / "card.md", text.encode())
+    with run.lock:  # until the card is written
+        run.train(lambda step, system: save_samples(run, step))
+        report = evaluation.evaluate(run.system)
+        text = cards.card(hub.read_record(out), [report], [run.seed], run.seconds)
+        runtime.write_atomic(out / "card.md", text.encode())
     if not arguments.quiet:
         print_table(cards.summarise([report]).items())
     say(f"written to {out}")
@@ -267,6 +313,8 @@ def run_sample(arguments: argparse.Namespace) -> None:
         raise UserError("Nothing to write: give --out FILE.npz, --png FILE.png, or both.")
     if arguments.out is not None and arguments.out.suffix != ".npz":
         raise UserError(f"--out {arguments.out} should end in .npz; pictures go to --png.")
+    if arguments.png is not None and arguments.png.suffix.lower() != ".png":
+        raise UserError(f"--png {arguments.png} should end in .png: pictures are written in that form alone.")
     trained = _load(arguments)
     import io
 
@@ -308,7 +356,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     trained = _load(arguments)
     from gancourse import evaluation
 
-    report = {"run": arguments.name, **evaluation.evaluate(trained.system, seed=arguments.seed, n=arguments.n)}
+    measured = evaluation.evaluate(trained.system, seed=arguments.seed, n=arguments.n, quiet=False)
+    report = {"run": arguments.name, **measured}
     if arguments.json:
         print(json.dumps(report, indent=2))
         return
@@ -402,6 +451,8 @@ def run_doctor(arguments: argparse.Namespace) -> None:
 
     line("device", runtime.describe_device(runtime.device()))
     line("profile", runtime.profile())
+    kept, why = cache()
+    line("cache", f"{kept} ({why})" if why else str(kept))
     line("colab", "yes" if "COLAB_RELEASE_TAG" in os.environ else "no")
     train = digits.load("train", quiet=True)
     found = f"{len(train.images):,} training digits, the {train.source} set"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import operator
+import shlex
 from collections.abc import Iterable
 
 
@@ -15,7 +17,7 @@ class UserError(Exception):
 
 def nearest(given: str, options: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the option closest to `given`, or an empty string."""
-    match = difflib.get_close_matches(given, list(options), n=1, cutoff=0.5)
+    match = difflib.get_close_matches(str(given), list(options), n=1, cutoff=0.5)
     return f" Did you mean {match[0]!r}?" if match else ""
 
 
@@ -39,3 +41,23 @@ def check_real(name: str, value: object, low: float, high: float) -> None:
         raise UserError(f"{name}={value!r} must be a number from {low:g} to below {high:g}.")
     if not low <= value < high:
         raise UserError(f"{name}={value!r} is out of range: it is a number from {low:g} to below {high:g}.")
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed as an int: the one check for training, sampling and measuring alike.
+
+    Raises:
+        UserError: it is not a whole number in 0 … 2**32 - 1.
+    """
+    try:
+        whole = -1 if isinstance(seed, bool) else operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        whole = -1
+    if not 0 <= whole < 2**32:
+        raise UserError(f"A seed is a whole number from 0 to 2**32 - 1, got {seed!r}.")
+    return whole
+
+
+def command_line(*words: object) -> str:
+    """Return a command that a shell takes as it is printed: words with blanks or other special signs are quoted."""
+    return shlex.join(map(str, words))

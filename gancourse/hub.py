@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancourse import systems
-from gancourse.errors import UserError, unknown
+from gancourse import files, systems
+from gancourse.errors import UserError, command_line, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,7 @@ def find(name: str) -> Path:
     if name not in published:
         if name in systems.names():
             raise UserError(
-                f"No reference run of {name!r} is published yet. Train it: gancourse train {name} --out DIR"
+                f"No reference run of {name!r} is published yet. Train it: {command_line('gancourse', 'train', name)}"
             )
         raise unknown("run", name, [*published])
     local = CHECKOUT_RUNS / name
@@ -107,20 +108,42 @@ def _check_hash(path: Path, digest: str) -> None:
         raise UserError(f"{path} is not the published file: its SHA-256 differs. Check out the file again.")
 
 
-def _fetch(name: str, files: Mapping[str, str]) -> Path:
+def _fetch(name: str, published: Mapping[str, str]) -> Path:
+    for kept in files.caches():
+        if all(_has_hash(kept / "runs" / name / file, digest) for file, digest in published.items()):
+            return kept / "runs" / name
+    import tempfile
+
     import pooch
 
-    cache = Path(pooch.os_cache("gancourse")) / "runs" / name
-    for file, digest in files.items():
-        url = f"{SITE}_static/runs/{name}/{file}"
-        try:
-            pooch.retrieve(url, known_hash=f"sha256:{digest}", fname=file, path=cache, progressbar=False)
-        except Exception as error:  # requests raises many kinds; a wrong hash is a ValueError
-            raise UserError(
-                f"The reference run {name!r} could not be fetched from {url} ({type(error).__name__}). "
-                f"Check the connection, or train it: gancourse train {name} --out DIR"
-            ) from None
-    return cache
+    cache, why = files.cache()
+    folder = cache / "runs" / name
+    files.make_folder(folder)
+    with tempfile.TemporaryDirectory(prefix="gancourse-") as scratch:
+        for file, digest in published.items():
+            url = f"{SITE}_static/runs/{name}/{file}"
+            try:
+                fetched = pooch.retrieve(url, f"sha256:{digest}", fname=file, path=scratch, progressbar=False)
+                data = Path(fetched).read_bytes()
+            except Exception as error:  # requests raises many kinds; a wrong hash is a ValueError
+                if isinstance(error, OSError) and error.errno in (*files.FULL, *files.FORBIDDEN):
+                    raise files.write_failed(Path(scratch), error) from None
+                what = "what came is not the published file" if isinstance(error, ValueError) else type(error).__name__
+                raise UserError(
+                    f"The reference run {name!r} could not be fetched from {url} ({what}). "
+                    f"Check the connection, or train it: {command_line('gancourse', 'train', name)}"
+                ) from None
+            files.write_atomic(folder / file, data)
+    if why:
+        print(f"The reference run is kept in {cache}, since {why}.", file=sys.stderr)
+    return folder
+
+
+def _has_hash(path: Path, digest: str) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    except OSError:
+        return False
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -131,13 +154,51 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["recipe"], record["config"], record["profile"], record["seed"]
+        record = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a byte-order mark first
     except FileNotFoundError:
         raise UserError(f"{folder} is not a run: it holds no config.json. Name a folder that `train` wrote.") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is damaged or was not written by this package; it was left as it is.") from None
+    except (OSError, ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or not KEYS.keys() <= record.keys():
+        raise UserError(f"{path} is damaged or was not written by this package; it was left as it is.")
+    for key, (kind, words) in KEYS.items():
+        if not isinstance(record[key], kind) or isinstance(record[key], bool):
+            raise UserError(f"{path} was changed: {key}={record[key]!r} is not {words}. It was left as it is.")
     return record
+
+
+KEYS: dict[str, tuple[type, str]] = {
+    "recipe": (str, "a name"),
+    "profile": (str, "a name"),
+    "seed": (int, "a whole number"),
+    "config": (dict, "a list of hyper-parameters"),
+}
+"""What every ``config.json`` has: key → its type, and that in words."""
+
+
+def resume_command(record: Mapping[str, Any], folder: Path) -> str:
+    """Return the command that goes on with a run: its recipe, profile and seed, and the settings that were changed.
+
+    Raises:
+        UserError: its networks are of another kind than the recipe's: no command can ask for those.
+    """
+    from gancourse.systems.configs import flat
+
+    recipe = systems.recipe(record["recipe"])
+    try:
+        own = json.loads(json.dumps(flat(recipe.at(record["profile"]))))
+    except UserError:
+        own = {}
+    words = ["gancourse", "train", record["recipe"], "--profile", record["profile"], "--seed", record["seed"]]
+    if own.get("networks") != record["config"].get("networks", own.get("networks")):
+        raise UserError(
+            f"The run in {folder} is not finished, and its networks are not those of the recipe {recipe.name}. "
+            "Finish it in Python: training.Run with the same networks, out= and resume=True."
+        )
+    for key, value in record["config"].items():
+        if key in own and key != "networks" and own[key] != value:
+            words += ["--set", f"{key}={value}"]
+    return command_line(*words, "--resume", "--out", folder)
 
 
 def _build(record: Mapping[str, Any], folder: Path, device: torch.device) -> Any:
@@ -150,20 +211,23 @@ def _build(record: Mapping[str, Any], folder: Path, device: torch.device) -> Any
     try:
         config = from_record(recipe.config, record["config"], recipe.system)
         system = recipe.build(config, device)
-    except (TypeError, UserError) as error:
-        raise UserError(f"{folder / 'config.json'} fits another version of the package: {error}") from None
+    except (TypeError, ValueError, AttributeError, UserError) as error:
+        raise UserError(
+            f"{folder / 'config.json'} was changed, or fits another version of the package: {error}"
+        ) from None
     path = folder / "generator.safetensors"
     try:
         system.average.module.load_state_dict(load_file(path))
     except FileNotFoundError:
         raise UserError(
             f"{folder} holds no generator.safetensors: the run is not finished. "
-            f"Finish it: gancourse train {record['recipe']} --out {folder} --resume"
+            f"Finish it: {resume_command(record, folder)}"
         ) from None
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
         raise UserError(
-            f"{path} is damaged or does not fit its config.json ({reason}). It was left as it is."
+            f"{path} is damaged or does not fit its config.json ({reason.rstrip('.')}). It was left as it is."
         ) from None
     system.start_step(config.steps)
     return system

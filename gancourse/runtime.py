@@ -1,23 +1,24 @@
-"""Where and how a run happens: device, profile, seeds, progress bars, and writing files safely."""
+"""Where and how a run happens: device, profile, seeds and progress bars. Files are written by ``gancourse.files``."""
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import sys
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm.auto import tqdm as auto_tqdm
 from tqdm.std import tqdm
 
-from gancourse.errors import UserError, unknown
+from gancourse.errors import UserError, check_seed, unknown
+from gancourse.files import make_folder as make_folder
+from gancourse.files import write_atomic as write_atomic
 
 PROFILES = ("smoke", "cpu", "gpu")
+OTHER_NAMES = {"gpu", "nvidia", "rocm", "hip", "amd", "t4", "metal", "apple", "m1", "xpu", "tpu", "xla", "vulkan"}
+"""What people call a graphics card; PyTorch, whose names ours are, has other words or none."""
 
 
 def profile(name: str | None = None) -> str:
@@ -46,16 +47,26 @@ def device(name: str | None = None) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind = name.split(":")[0]
+    kind = name.strip().lower().split(":")[0]
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind in OTHER_NAMES:
+        kinds = " or ".join(f"--device {found}" for found in available if found != "cpu" and available[found])
+        raise UserError(
+            f"Unknown device {name!r}. PyTorch calls a GPU of NVIDIA's or AMD's cuda, and one of Apple's mps. "
+            + (f"This machine has one: {kinds}." if kinds else "This machine has none that PyTorch can use.")
+        )
     if kind not in available:
         raise unknown("device", name, available)
     if not available[kind]:
         raise UserError(f"Device {name!r} was asked for, but this machine has none; use --device cpu.")
     try:
-        return torch.device(name)
+        found = torch.device(name.strip().lower())
     except RuntimeError:
         raise UserError(f"{name!r} is not a device; write cpu, cuda, cuda:1 or mps.") from None
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if found.index is not None and found.index >= count:
+        raise UserError(f"Device {name!r} was asked for, but this machine counts {kind} devices from 0 to {count - 1}.")
+    return found
 
 
 def describe_device(where: torch.device) -> str:
@@ -74,8 +85,7 @@ def seed_everything(seed: int) -> None:
     Raises:
         UserError: the seed is not an integer in 0 … 2**32 - 1.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise UserError(f"A seed is a whole number from 0 to 2**32 - 1, got {seed!r}.")
+    seed = check_seed(seed)
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed)
@@ -140,55 +150,3 @@ def _in_notebook() -> bool:
     """Whether this process is a notebook's kernel (that ipykernel is loaded says nothing)."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return shell is not None and hasattr(shell, "kernel")
-
-
-def write_failed(path: Path, error: OSError) -> UserError:
-    """Return the error for people that stands for an :class:`OSError` met while writing `path`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            f"The disk is full: {path} could not be written, and what was there before is unchanged. "
-            "Free some space, then run the same command again with --resume."
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UserError(
-            f"No permission to write {path}. Choose a folder of your own with --out, or change the permissions."
-        )
-    return UserError(f"Could not write {path}: {error.strerror or error}. Nothing was overwritten.")
-
-
-def make_folder(path: Path) -> None:
-    """Create the folder `path` with its parents.
-
-    Raises:
-        UserError: it cannot be created (no permission, full disk, or a file of that name is in the way).
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise UserError(f"{path} is a file, but a folder is needed there. Choose another name.") from None
-    except OSError as error:
-        raise write_failed(path, error) from None
-
-
-def write_atomic(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never half of one.
-
-    The bytes go to a temporary name in the same folder, are flushed to the disk, and are then renamed.
-
-    Raises:
-        UserError: the disk is full, permission is missing, or the folder does not exist. The old file is intact.
-    """
-    path = Path(path)
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise write_failed(path, error) from None

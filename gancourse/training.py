@@ -17,11 +17,13 @@ is the last value since the row before; it is blank only where nothing ran in be
 from __future__ import annotations
 
 import ast
+import contextlib
 import csv
 import io
 import json
 import math
 import platform
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -31,16 +33,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse import __version__, runtime
+from gancourse import __version__, files, runtime
 from gancourse.datasets.source import Batches, Source
 from gancourse.datasets.source import load as load_source
-from gancourse.errors import UserError
+from gancourse.errors import UserError, check_seed
+from gancourse.locks import FolderLock
 from gancourse.systems.base import System
 from gancourse.systems.configs import Recipe, flat
 
 CHECKPOINT_FORMAT = "gancourse checkpoint 2"
 FORMER_FORMATS = {"gancourse checkpoint 1": "0.1.0"}
 """Format of earlier checkpoints → the version of the package that wrote them."""
+PARTS = (
+    *("identity", "step", "seconds", "rows", "threads", "networks", "optimizers", "average", "extra"),
+    *("unlogged", "batches", "random"),
+)
+"""What every checkpoint holds beside its format."""
 OnSample = Callable[[int, Any], None]
 """Called with the step and the system whenever samples of the fixed noise are due."""
 
@@ -58,7 +66,9 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
             raise UserError(f"--set {pair!r} is not of the form key=value, for example --set k=2.")
         try:
             value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            value = text
+        if not isinstance(value, (bool, int, float, str, list, tuple, type(None))):
             value = text
         settings[key] = tuple(value) if isinstance(value, list) else value
     return settings
@@ -68,7 +78,8 @@ class Run:
     """One training run: a recipe with its seed, its data and, if asked for, its folder.
 
     The folder holds ``config.json``, ``metrics.csv`` (one row per logging step), ``samples/`` (fixed noise),
-    ``checkpoint.pt`` and, at the end, ``generator.safetensors`` (averaged weights).
+    ``checkpoint.pt`` and, at the end, ``generator.safetensors`` (averaged weights). Until the training ends, a lock in
+    it keeps others out; ``with run.lock:`` keeps it longer.
 
     Args:
         recipe: what to train.
@@ -96,9 +107,9 @@ class Run:
         self.recipe = recipe
         self.profile = runtime.profile(profile)
         self.config = recipe.at(self.profile, **changes)
-        self.seed = seed
+        self.seed = seed = check_seed(seed)
         self.device = device or runtime.device()
-        self.out = Path(out) if out is not None else None
+        self.out = folder(out) if out is not None else None
         if self.out is not None:
             self._check_folder(resume)
         runtime.seed_everything(seed)
@@ -112,6 +123,8 @@ class Run:
         self.rows: list[dict[str, float]] = []
         self._losses: dict[str, Tensor] = {}  # the last of each phase since the last row of the log
         self._check_system()
+        self.system.check_source(self.source)
+        self.lock: FolderLock | contextlib.nullcontext = contextlib.nullcontext()
         if self.out is not None:
             self._open_folder(resume)
         self.system.start_step(self.step)
@@ -138,7 +151,12 @@ class Run:
         Args:
             on_sample: called with (step, system) at step 0, every `sample_every` steps, and at the end.
         """
+        with self.lock:
+            return self._train(on_sample)
+
+    def _train(self, on_sample: OnSample | None) -> list[dict[str, float]]:
         config, started = self.config, time.perf_counter() - self.seconds
+        self._check_lock()
         runtime.set_random_state(self._random)  # whatever was drawn since the run was set up does not matter
         parameters = self.system.parameters()
         for network in self.system.networks.values():
@@ -186,12 +204,17 @@ class Run:
         self._stop_at([name for name, value in row.items() if math.isnan(value)])
         self.rows.append({name: row[name] for name in self.columns if name in row})
         if self.out is not None:
+            self._check_lock()
             path = self.out / "metrics.csv"
             try:
                 with path.open("a", newline="") as file:
                     self._writer(file).writerow(row)
             except OSError as error:
-                raise runtime.write_failed(path, error) from None
+                raise files.write_failed(path, error) from None
+
+    def _check_lock(self) -> None:
+        if isinstance(self.lock, FolderLock):
+            self.lock.check()
 
     def _writer(self, file: Any) -> csv.DictWriter:
         return csv.DictWriter(file, self.columns, lineterminator="\n")
@@ -216,49 +239,83 @@ class Run:
         }
 
     def _check_folder(self, resume: bool) -> None:
+        """Refuse a folder that holds something; what is nobody's does not count."""
         assert self.out is not None
         try:
-            filled = self.out.exists() and any(self.out.iterdir())
+            found = files.contents(self.out, RUN_FILES) if self.out.exists() else []
         except NotADirectoryError:
             raise UserError(f"{self.out} is a file, but --out names a folder. Choose another name.") from None
         except OSError as error:
-            raise runtime.write_failed(self.out, error) from None
-        if filled and not resume:
+            raise files.write_failed(self.out, error) from None
+        if found and not resume:
             raise UserError(
                 f"The folder {self.out} is not empty. Go on with the run in it with --resume, or choose another --out."
+            )
+        foreign = [name for name in found if name not in RUN_FILES]
+        if foreign and not (self.out / "checkpoint.pt").exists():
+            raise UserError(
+                f"{self.out} holds no checkpoint but other files ({', '.join(foreign[:3])}); "
+                "it does not look like a run. Choose another --out."
             )
 
     def _open_folder(self, resume: bool) -> None:
         assert self.out is not None
-        runtime.make_folder(self.out / "samples")
-        for name in RUN_FILES:  # what a killed run has left half-written
-            for left in self.out.glob(f".{name}.????????.tmp"):
-                left.unlink()
+        files.make_folder(self.out)
+        self.lock = FolderLock(self.out)
+        try:
+            self._check_folder(resume)  # again: another training may just have ended here
+            files.make_folder(self.out / "samples")
+            files.sweep(self.out, map(re.escape, RUN_FILES))  # what a killed run has left half-written
+            files.sweep(self.out / "samples", [r"step_\d+\.png"])
+            self._begin(resume)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _begin(self, resume: bool) -> None:
+        """Load the checkpoint, if there is one and it is wanted, or write what the run is."""
+        assert self.out is not None
         if resume and (self.out / "checkpoint.pt").exists():
             self._load_checkpoint()
+            self._mend_record()
         else:
-            foreign = [p.name for p in self.out.iterdir() if p.name not in RUN_FILES]
-            if resume and foreign:
-                raise UserError(
-                    f"{self.out} holds no checkpoint but other files ({', '.join(sorted(foreign)[:3])}); "
-                    "it does not look like a run. Choose another --out."
-                )
-            config = {
-                "recipe": self.recipe.name,
-                "system": self.recipe.system,
-                "profile": self.profile,
-                "seed": self.seed,
-                "data": {
-                    "name": self.source.name,
-                    "origin": self.source.origin,
-                    "samples": len(self.source.x),
-                },
-                "config": flat(self.config),
-                "versions": versions(),
-                "device": runtime.describe_device(self.device),
-            }
-            runtime.write_atomic(self.out / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+            self._write_record()
         self._rewrite_metrics()
+
+    def _record(self) -> dict[str, Any]:
+        """Return what config.json says of the run."""
+        return {
+            "recipe": self.recipe.name,
+            "system": self.recipe.system,
+            "profile": self.profile,
+            "seed": self.seed,
+            "data": {"name": self.source.name, "origin": self.source.origin, "samples": len(self.source.x)},
+            "config": json.loads(json.dumps(flat(self.config))),
+            "versions": versions(),
+            "device": runtime.describe_device(self.device),
+        }
+
+    def _write_record(self) -> None:
+        assert self.out is not None
+        files.write_atomic(self.out / "config.json", (json.dumps(self._record(), indent=2) + "\n").encode())
+
+    def _mend_record(self) -> None:
+        """Write config.json anew if it does not say what the checkpoint says: sampling and the card read it."""
+        assert self.out is not None
+        path, mine = self.out / "config.json", self._record()
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            agrees = all(found[key] == value for key, value in mine.items() if key not in ("versions", "device"))
+            agrees = agrees and "torch" in found["versions"] and isinstance(found["device"], str)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            agrees = False
+        if not agrees:
+            self._write_record()
+            warnings.warn(
+                f"{path} was changed or is gone. The checkpoint counts: the run goes on with the settings that it was "
+                "begun with, and the file is written anew.",
+                stacklevel=2,
+            )
 
     def _rewrite_metrics(self) -> None:
         """Leave in metrics.csv the rows up to the present step: later ones will be made again."""
@@ -281,6 +338,7 @@ class Run:
             numbers = [*network.parameters(), *network.buffers()]
             broken += [f"a weight of {name}"] if any(t.isnan().any() for t in numbers if t.is_floating_point()) else []
         self._stop_at(broken)
+        self._check_lock()
         state = {
             "format": CHECKPOINT_FORMAT,
             "identity": self.identity(),
@@ -304,7 +362,7 @@ class Run:
     def _load_checkpoint(self) -> None:
         assert self.out is not None
         state = read_checkpoint(self.out / "checkpoint.pt")
-        mine, theirs = self.identity(), state["identity"]
+        mine, theirs = self.identity(), state["identity"] if isinstance(state["identity"], dict) else {}
         differ = [k for k in {**mine, **theirs} if mine.get(k) != theirs.get(k)]  # recipe, profile, seed first
         if differ:
             told = "; ".join(f"{k} is {theirs.get(k)!r} there and {mine.get(k)!r} now" for k in differ[:4])
@@ -318,6 +376,17 @@ class Run:
                 f"Set OMP_NUM_THREADS={state['threads']} for the same bytes.",
                 stacklevel=2,
             )
+        try:
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"{self.out / 'checkpoint.pt'} is damaged, or of a system that was changed since: {reason}. "
+                "It was left as it is. Move it away to start this run again, or choose another --out."
+            ) from None
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Take over the state that a checkpoint holds."""
         for name, network in self.system.networks.items():
             network.load_state_dict(state["networks"][name])
         for optimizer, optimizer_state in zip(optimizers(self.system), state["optimizers"], strict=True):
@@ -341,6 +410,20 @@ class Run:
 
 
 RUN_FILES = {"config.json", "metrics.csv", "samples", "checkpoint.pt", "generator.safetensors", "card.md"}
+
+
+def folder(out: str | Path) -> Path:
+    """Return the folder that `out` names, with ``~`` in its place.
+
+    Raises:
+        UserError: it starts from a home directory that this system does not know.
+    """
+    if not str(out).startswith("~"):
+        return Path(out)
+    path, why = files.expanded(str(out), "the run's folder")
+    if path is None:
+        raise UserError(f"{why}. Name another one.")
+    return path
 
 
 def training_step(system: Any, batches: Any, step: int, parameters: Sequence[nn.Parameter]) -> dict[str, Tensor]:
@@ -442,6 +525,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "Move it away to start this run again, or choose another --out."
         ) from None
     found = state.get("format") if isinstance(state, dict) else None
+    found = found if isinstance(found, str) else ""
+    if _number(found) > _number(CHECKPOINT_FORMAT):
+        raise UserError(
+            f"{path} was written by a newer version of this package (format {found!r}, this one knows "
+            f"{CHECKPOINT_FORMAT!r}). It was left as it is: go on with that version, or choose another --out."
+        )
     if found in FORMER_FORMATS:
         raise UserError(
             f"{path} was written by version {FORMER_FORMATS[found]} of this package, whose checkpoints had another "
@@ -452,7 +541,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is not a checkpoint of this package (expected format {CHECKPOINT_FORMAT!r}). "
             "It was left as it is; choose another --out."
         )
+    if lacking := [part for part in PARTS if part not in state]:
+        raise UserError(
+            f"{path} is damaged: it lacks {', '.join(lacking)}. It was left as it is. "
+            "Move it away to start this run again, or choose another --out."
+        )
     return state
+
+
+def _number(form: str) -> int:
+    """Return the number of a checkpoint's format, 0 if it is none of this package's."""
+    match = re.fullmatch(r"gancourse checkpoint (\d+)", form)
+    return int(match[1]) if match else 0
 
 
 def versions() -> dict[str, str]:

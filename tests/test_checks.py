@@ -443,6 +443,7 @@ def test_importing_loads_no_torch_and_the_probes_know_no_reference():
     known = {name for name in modules("import gancourse.checks.probes") if name.startswith("gancourse")}
     assert known == {
         "gancourse",
+        "gancourse.console",
         "gancourse.errors",
         "gancourse.checks",
         "gancourse.checks.probes",

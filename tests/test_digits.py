@@ -3,6 +3,9 @@
 import gzip
 import hashlib
 import io
+import os
+import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -111,7 +114,7 @@ def damage(path, how):
         ("another set", "md5"),
         ("half a gzip", "truncated"),
         ("not a gzip", "not a gzip"),
-        ("a folder", "cannot be read"),
+        ("a folder", "does not hold"),
     ],
 )
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
@@ -125,6 +128,138 @@ def test_wrong_files_are_named_and_left_alone(monkeypatch, tmp_path, tiny, name,
     for part in (name, said, "make data"):
         assert part in str(error.value)
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+
+
+def kaggle(folder, contents, form):
+    """Put the files where Kaggle, torchvision or a half-finished unpacking leave them, and return the data folder."""
+    for name, data in contents.items():
+        dotted = name.replace("-idx", ".idx")
+        path = {
+            "dots": folder / dotted,
+            "dots, compressed": folder / (dotted + ".gz"),
+            "a folder of the file's name": folder / name / name,
+            "a folder of its name, dots within": folder / name / dotted,
+            "a folder with dots": folder / dotted / dotted,
+            "MNIST as base": folder / "MNIST" / "raw" / name,
+            "MNIST as base, no raw": folder / "MNIST" / name,
+            "raw as base": folder / "raw" / name,
+            "MNIST below": folder / "MNIST" / name,
+        }[form]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return {"MNIST as base": folder / "MNIST", "MNIST as base, no raw": folder / "MNIST"}.get(form, folder)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "dots",
+        "dots, compressed",
+        "a folder of the file's name",
+        "a folder of its name, dots within",
+        "a folder with dots",
+        "MNIST as base",
+        "MNIST as base, no raw",
+        "raw as base",
+        "MNIST below",
+    ],
+)
+def test_names_of_kaggle_and_torchvision(monkeypatch, tmp_path, tiny, form):
+    monkeypatch.setenv("GANCOURSE_DATA", str(kaggle(tmp_path / "input", tiny, form)))
+    assert (len(digits.load("train")), len(digits.load("test")), digits.load().source) == (7, 3, "full")
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "another set", "a folder"])
+def test_a_good_file_beside_a_damaged_one_is_taken(monkeypatch, tmp_path, tiny, how):
+    folder = put(tmp_path / "mine", tiny)
+    name = "train-images-idx3-ubyte"
+    put(tmp_path / "mine", {name: tiny[name]}, packed=True)
+    damage(folder / name, how)
+    monkeypatch.setenv("GANCOURSE_DATA", str(folder))
+    assert digits.load().source == "full"
+
+
+def test_where_nothing_is_whole_the_first_fault_is_told(monkeypatch, tmp_path, tiny):
+    folder = put(put(tmp_path / "mine", tiny), tiny, packed=True)
+    for path in folder.glob("train-images*"):
+        path.write_bytes(path.read_bytes()[:20])
+    monkeypatch.setenv("GANCOURSE_DATA", str(folder))
+    with pytest.raises(UserError, match="train-images-idx3-ubyte is truncated"):
+        digits.load()
+
+
+def test_advice_for_a_disk_that_cannot_be_written_can_be_followed(monkeypatch, tmp_path, tiny, capsys):
+    """/kaggle/input is read-only: the command that the message prints fetches into another folder."""
+    locked = put(tmp_path / "input", tiny)
+    (locked / "train-images-idx3-ubyte").unlink()
+    monkeypatch.setattr(idx.files, "can_write", lambda folder: locked not in (folder, *folder.parents))
+    (tmp_path / "my work").mkdir()
+    monkeypatch.chdir(tmp_path / "my work")
+    monkeypatch.setenv("GANCOURSE_DATA", str(locked))
+    with pytest.raises(UserError, match="cannot be written") as error:
+        digits.load()
+    words = shlex.split(re.findall(r"`(.+?)`", str(error.value))[0])
+    fake_npm(monkeypatch, tiny)
+    assert words[:3] == ["python", "-m", "gancourse.datasets.digits"] and digits.main(words[3:]) == 0
+    exported = re.findall(r"^export (.*)$", capsys.readouterr().out, re.M)[0]
+    (value,) = shlex.split(exported.removeprefix("GANCOURSE_DATA="))
+    assert value == str(tmp_path / "my work" / "data") and value in str(error.value)
+    monkeypatch.setenv("GANCOURSE_DATA", value)
+    assert digits.load().source == "full"
+
+
+def no_home(monkeypatch):
+    """A container's user whom the system does not know."""
+    for name in ("HOME", "XDG_CACHE_HOME", "GANCOURSE_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(*_):
+        raise KeyError("uid not found")
+
+    pwd = pytest.importorskip("pwd")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    forget()
+
+
+def test_without_a_home_the_mini_set_is_there_and_a_download_is_kept_elsewhere(monkeypatch, tmp_path, tiny, capsys):
+    no_home(monkeypatch)
+    monkeypatch.setattr(idx.tempfile, "tempdir", str(tmp_path))
+    assert digits.load().source == "mini"
+    idx._installed_or_downloaded.cache_clear()
+    monkeypatch.setattr(idx, "_torchvision", lambda data, folder, seconds: put(folder, tiny) and "")
+    assert digits.load().source == "full"
+    told = capsys.readouterr().err
+    assert "no home directory" in told and "GANCOURSE_CACHE" in told and str(tmp_path) in told
+    idx._installed_or_downloaded.cache_clear()
+    monkeypatch.setattr(idx, "_torchvision", lambda data, folder, seconds: "off")
+    assert digits.load().source == "full"  # found again
+
+
+def test_a_data_folder_in_a_home_that_is_not_known_is_passed_over(monkeypatch, capsys):
+    monkeypatch.setenv("GANCOURSE_DATA", "~nouser-of-this-name/x")
+    assert digits.load().source == "mini" and "nouser-of-this-name" in digits.load().notice
+    assert "does not know" in capsys.readouterr().err
+    assert digits.main(["--out", "~nouser-of-this-name/x"]) == 1
+    assert "does not know" in capsys.readouterr().err
+    monkeypatch.setenv("GANCOURSE_CACHE", "~nouser-of-this-name/x")
+    forget()
+    assert digits.load().source == "mini"
+
+
+def test_a_cache_that_cannot_be_written_but_read_is_used(monkeypatch, tmp_path, tiny):
+    put(tmp_path / "cache" / "mnist", tiny)
+    monkeypatch.setattr(idx.files, "_writable", lambda folder: False)
+    assert digits.load().source == "full"
+
+
+def test_downloads_of_killed_processes_are_removed(monkeypatch, tmp_path, tiny):
+    old, new = tmp_path / "cache" / "download-old", tmp_path / "cache" / "download-new"
+    for folder in (old, new):
+        put(folder, tiny)
+    os.utime(old, (1, 1))
+    assert digits.load().source == "mini"
+    assert not old.exists() and new.exists()
 
 
 def test_a_data_folder_that_is_not_there(monkeypatch, tmp_path):

@@ -1,11 +1,10 @@
-"""The pages without code say what is true: terms, symbols, quoted messages, commands, versions, licences.
+"""The pages without code say what is true: terms, symbols, commands, versions, licences.
 
 Dead links and pictures without a text are found by tests/test_chapters.py and tests/test_site.py.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 from functools import cache
@@ -17,7 +16,7 @@ import pytest
 import yaml
 
 import gancourse
-from gancourse import cli, errors, hub, runtime, systems, training
+from gancourse import cli, hub, runtime, systems, training
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = chapters.config()
@@ -170,32 +169,6 @@ def test_the_files_of_a_run_are_listed():
     (section,) = re.findall(r"^## What a run leaves behind\n(.*?)^```", page("book/how_to_use.md"), re.M | re.S)
     listed = {name.rstrip("/") for name in re.findall(r"^`([^`]+)`\n: ", section, re.M)}
     assert listed == training.RUN_FILES
-
-
-@cache
-def package_strings() -> list[str]:
-    """Return every text of the package's source; what is filled in later reads …"""
-    found = []
-    for path in (ROOT / "gancourse").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                parts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
-                found.append("".join(parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-    return found
-
-
-def test_quoted_messages_are_the_package_s_own():
-    """Each message of the troubleshooting list is in the source, in order, whatever stands in place of its gaps."""
-    section = page("book/how_to_use.md").split("## When something goes wrong")[1]
-    quoted = re.findall(r"^`(.+)`\n: ", section, re.M)
-    assert len(quoted) == 10
-    texts = [*package_strings(), str(errors.unknown("recipe", "…", systems.names()))]
-    for message in quoted:
-        pieces = [piece.strip() for piece in message.split("…") if piece.strip()]
-        pattern = re.compile(".*".join(map(re.escape, pieces)), re.S)
-        assert any(map(pattern.search, texts)), f"the package never says: {message}"
 
 
 # Citation, changelog, licences -----------------------------------------------------------------------

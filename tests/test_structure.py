@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gancourse"
 ORDER = (
     ("errors",),
-    ("runtime", "images", "losses", "logs", "theory", "layers"),
+    ("console", "files"),
+    ("locks", "runtime", "images", "losses", "logs", "theory", "layers"),
     ("networks", "penalties"),
     ("resnets",),
     ("datasets",),

@@ -1,14 +1,17 @@
 """The maintainer's tools on small made-up notebooks: each fault is found, named by file, cell and rule."""
 
+import ast
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 
 import chapters
 import colab
 import contract
+import install_cells
 import nbformat
 import outputs
 import prose
@@ -251,7 +254,7 @@ FAULTS = {
     "other minutes": (replaced("# Made", "1.5 minutes", "11.5 minutes"), "opening", "cell 1", "1.5"),
     "second H1": (attached("# Another"), "opening", "cell 5", "second H1"),
     "jump of levels": (attached("#### Deep"), "headings", "cell 5", "level"),
-    "install cell": (replaced("# On Colab", "--no-deps ", ""), "install", "cell 2", "--install-cell"),
+    "install cell": (replaced("# Fetch", "--no-deps ", ""), "install", "cell 2", "--install-cell"),
     "second pip": (
         replaced("print(2", "print", "!pip install x\nprint"),
         "install",
@@ -665,19 +668,86 @@ def test_addresses_follow_the_configuration():
     )
     cell = colab.install_cell(CONFIG, "1.2.3")
     assert "https://someone.github.io/elsewhere/_static/wheel/gancourse-1.2.3-py3-none-any.whl" in cell
-    assert "google.colab" in cell and "--no-deps" in cell
+    assert "google.colab" not in cell and "--no-deps" in cell
     compile(chapters.python(cell), "install", "exec")
 
 
-def test_the_install_cell_acts_on_colab_only(monkeypatch):
-    source = chapters.python(colab.install_cell(CONFIG, "1.2.3")).replace("    pass", "    raise StopIteration")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    exec(source, {})
-    monkeypatch.setitem(sys.modules, "google.colab", sys)
-    with pytest.raises(StopIteration):
-        exec(source, {})
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: "there")
-    exec(source, {})
+@pytest.mark.parametrize(
+    ("there", "installs", "prints"),
+    [
+        ({"gancourse", "torch"}, False, False),
+        ({"gancourse"}, False, False),
+        ({"torch"}, True, False),  # Colab, Kaggle, Studio Lab with a kernel of PyTorch's
+        (set(), False, True),  # VS Code, a bare Jupyter
+    ],
+)
+@pytest.mark.parametrize("colab_is_loaded", [False, True])
+def test_a_missing_package_decides_and_not_the_host(monkeypatch, capsys, there, installs, prints, colab_is_loaded):
+    cell = colab.install_cell(CONFIG, "1.2.3")
+    source = re.sub(r"^    (%pip .*)$", r"    run.append('\1')", cell, flags=re.M)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: sys if name in there else None)
+    if colab_is_loaded:
+        monkeypatch.setitem(sys.modules, "google.colab", sys)
+    run = []
+    exec(source, {"run": run})
+    told = capsys.readouterr().out
+    url = "https://someone.github.io/elsewhere/_static/wheel/gancourse-1.2.3-py3-none-any.whl"
+    assert run == ([f"%pip install -q --no-deps {url}"] if installs else [])
+    assert told.splitlines()[-1:] == ([f"%pip install {url}"] if prints else [])
+
+
+def test_the_install_cell_is_python_for_ipython():
+    transform = pytest.importorskip("IPython.core.inputtransformer2").TransformerManager().transform_cell
+    tree = ast.parse(transform(colab.install_cell(CONFIG, "1.2.3")))
+    assert "run_line_magic('pip', 'install -q --no-deps " in ast.unparse(tree)
+
+
+FORMER = """# On Colab only: fetch the course's package. Colab keeps its own PyTorch and NumPy.
+import importlib.util
+import sys
+
+if "google.colab" in sys.modules and importlib.util.find_spec("gancourse") is None:
+    %pip install -q --no-deps {wheel}
+"""
+
+
+def test_install_cells_are_written_from_one_source(tmp_path, monkeypatch, capsys):
+    """Chapters, solutions and student copies; extra packages, outputs and everything else stay."""
+    switch = tmp_path / "former_install_cell.txt"
+    switch.write_text(FORMER)
+    monkeypatch.setattr(colab, "FORMER", switch)
+    old = FORMER.replace("{wheel}", colab.wheel_url(CONFIG, "0.9.0")).rstrip("\n")
+    new = colab.install_cell(CONFIG, "0.9.0")
+    monkeypatch.setattr(chapters, "config", lambda root: CONFIG)
+    monkeypatch.setattr(chapters, "version", lambda root: "0.9.0")
+    more = "\n    %pip install -q --no-deps prdc"
+    for name, source in {
+        "02_made_up": old + more,
+        "solutions/02_made_up": old,
+        "exercises/02_made_up": new,
+    }.items():
+        path = tmp_path / "notebooks" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cells = [text("# Hi"), executed(source, 1), executed("print(1)", 2, results=[new_output("stream", text="1")])]
+        chapters.write(path, new_notebook(cells=cells))
+    before = {path: chapters.read(path) for path in (tmp_path / "notebooks").rglob("*.ipynb")}
+
+    assert install_cells.main(["--check"], tmp_path) == 1 and "02_made_up" in capsys.readouterr().out
+    assert colab.extra_packages(old + more, new) == ["prdc"]
+    assert install_cells.main([str(tmp_path / "notebooks" / "solutions")], tmp_path) == 0 and switch.exists()
+    assert install_cells.main([], tmp_path) == 0 and not switch.exists()
+    for path, notebook in before.items():
+        after = chapters.read(path)
+        chapter = path.parent.name == "notebooks"
+        assert after.cells[1].source == new + (more if chapter else "")
+        after.cells[1].source = notebook.cells[1].source
+        assert after == notebook
+    assert colab.extra_packages(old, new) is None
+    assert install_cells.main(["--check"], tmp_path) == 0
+    mixed = chapters.read(path)
+    mixed.cells[1].source = "%pip install something"
+    chapters.write(path, mixed)
+    assert install_cells.main([], tmp_path) == 1 and "not an install cell" in capsys.readouterr().out
 
 
 def test_new_syntax_and_new_widgets_are_named(tmp_path):

@@ -73,4 +73,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from gancourse import console
+
+    sys.exit(console.entry(main))

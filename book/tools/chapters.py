@@ -5,7 +5,9 @@ A cell's number counts all cells of the notebook, Markdown and code, from 1.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import os
 import re
 import tempfile
@@ -76,8 +78,13 @@ def write(path: Path, notebook: NotebookNode) -> None:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:  # not every file system can; but then nothing may be lost
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                    raise
+        with contextlib.suppress(OSError):
+            os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -35,6 +35,9 @@ UNTOUCHABLE = ("torch", "torchvision", "torchaudio", "numpy")
 #: Packages that a trial installation does not download.
 STAND_INS = ("torch", "torchvision", "ipywidgets")
 
+#: The former install cell; notebooks may have it as long as this file is there.
+FORMER = Path(__file__).with_name("former_install_cell.txt")
+
 #: Names that are imported, where they differ from the distribution's name.
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -78,15 +81,33 @@ def wheel_url(config: Mapping[str, Any], version: str) -> str:
 
 
 def install_cell(config: Mapping[str, Any], version: str) -> str:
-    """Return the source of a chapter's install cell, which acts on Colab only."""
+    """Return the source of a notebook's install cell: a missing package decides, not the host.
+
+    Where PyTorch is found, on Colab and Kaggle among others, nothing else is installed. Where it is missing, the cell
+    prints the full command: hundreds of megabytes are for the reader to decide on.
+    """
+    wheel = wheel_url(config, version)
     return (
-        "# On Colab only: fetch the course's package. Colab keeps its own PyTorch and NumPy.\n"
-        "import importlib.util\n"
-        "import sys\n"
+        "# Fetch the course's package where it is missing. PyTorch and NumPy stay as they are.\n"
+        "from importlib.util import find_spec\n"
         "\n"
-        'if "google.colab" in sys.modules and importlib.util.find_spec("gancourse") is None:\n'
-        f"    %pip install -q --no-deps {wheel_url(config, version)}"
+        'if find_spec("gancourse") is None and find_spec("torch") is None:\n'
+        '    print("PyTorch is missing here. Run this in a cell, then this notebook again:")\n'
+        f'    print("%pip install {wheel}")\n'
+        'elif find_spec("gancourse") is None:\n'
+        f"    %pip install -q --no-deps {wheel}"
     )
+
+
+def former(canonical: str) -> str | None:
+    """Return the install cell of version 0.2.0 with today's address, as long as its file, the switch, is there.
+
+    ``book/tools/install_cells.py`` removes the file when no notebook has that cell any more.
+    """
+    if not FORMER.is_file():
+        return None
+    address = re.search(r"https?://\S+\.whl", canonical)
+    return FORMER.read_text(encoding="utf-8").strip("\n").replace("{wheel}", address[0] if address else "")
 
 
 def extra_packages(source: str, canonical: str) -> list[str] | None:
@@ -94,13 +115,15 @@ def extra_packages(source: str, canonical: str) -> list[str] | None:
 
     One further line ``%pip install -q --no-deps NAME …`` is allowed, for what Colab lacks.
     """
-    lines, expected = source.strip("\n").splitlines(), canonical.splitlines()
-    if lines[: len(expected)] != expected or len(lines) > len(expected) + 1:
-        return None
-    if len(lines) == len(expected):
-        return []
-    match = re.fullmatch(r"    %pip install -q --no-deps ((?:[\w.\[\]=<>~!-]+ ?)+)", lines[-1])
-    return match[1].split() if match else None
+    for text in filter(None, (canonical, former(canonical))):
+        lines, expected = source.strip("\n").splitlines(), text.splitlines()
+        if lines[: len(expected)] != expected or len(lines) > len(expected) + 1:
+            continue
+        if len(lines) == len(expected):
+            return []
+        match = re.fullmatch(r"    %pip install -q --no-deps ((?:[\w.\[\]=<>~!-]+ ?)+)", lines[-1])
+        return match[1].split() if match else None
+    return None
 
 
 # Colab's packages ------------------------------------------------------------------------------------
@@ -308,4 +331,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from gancourse import console
+
+    sys.exit(console.entry(main))

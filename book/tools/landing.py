@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gancourse import hub, images, plots, runtime, systems, training
+from gancourse import console, hub, images, plots, runtime, systems, training
 
 PICTURE = Path(__file__).resolve().parents[1] / "_static" / "landing.png"
 STEPS = (0, 500, 2000, 10_000)
@@ -70,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(console.entry(main))

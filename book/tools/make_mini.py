@@ -14,10 +14,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import lzma
+import sys
 
 import torch
 
-from gancourse import runtime
+from gancourse import console, runtime
 from gancourse.datasets import digits, fashion, idx
 from gancourse.errors import UserError
 
@@ -67,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(console.entry(main))

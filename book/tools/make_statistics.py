@@ -11,12 +11,13 @@ its pictures, with their diversity within each class, and for 10,000 images of u
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 
 from safetensors.torch import save
 from torch import Tensor
 
-from gancourse import metrics, runtime
+from gancourse import console, metrics, runtime
 from gancourse.datasets import idx
 from gancourse.errors import UserError
 from gancourse.metrics import judges
@@ -75,4 +76,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(console.entry(main))

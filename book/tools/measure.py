@@ -28,7 +28,7 @@ import studies
 import torch
 from studies import Study, Variant
 
-from gancourse import hub, runtime, systems, training
+from gancourse import console, hub, runtime, systems, training
 from gancourse.datasets import source
 from gancourse.errors import UserError, unknown
 from gancourse.systems.configs import Recipe, flat
@@ -398,4 +398,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(console.entry(main))

@@ -6,8 +6,8 @@
 
 A chapter is stale when it was never executed by this tool, when its code cells changed since, or when a
 module of the package that it uses changed. Comments, docstrings and formatting of the package do not count;
-neither does the install cell, which acts on Colab only. A chapter runs in an empty temporary folder, as on
-Colab. When a cell fails, the notebook on the disk stays as it was.
+neither does the install cell, which acts where the package is missing. A chapter runs in an empty temporary folder, as
+on Colab. When a cell fails, the notebook on the disk stays as it was.
 """
 
 from __future__ import annotations
@@ -390,4 +390,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from gancourse import console
+
+    sys.exit(console.entry(main))

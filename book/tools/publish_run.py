@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gancourse import cards, evaluation, hub, runtime
+from gancourse import cards, console, evaluation, hub, runtime
 from gancourse.errors import UserError
 
 SHIPPED = ("config.json", "metrics.csv", "generator.safetensors")
@@ -134,6 +134,6 @@ if __name__ == "__main__":
     parser.add_argument("folders", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--full", action="store_true", help="ship the weights in full precision")
     try:
-        main(**vars(parser.parse_args()))
+        sys.exit(console.entry(lambda: main(**vars(parser.parse_args()))))
     except UserError as error:
         sys.exit(str(error))

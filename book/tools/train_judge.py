@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import make_statistics
 
-from gancourse import runtime
+from gancourse import console, runtime
 from gancourse.errors import UserError
 from gancourse.metrics import judges
 
@@ -47,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(console.entry(main))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gancourse.checks.sets import INDEX
+from gancourse.console import say
 from gancourse.errors import UserError, nearest, unknown
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def passes(name: str, answer: Any, *, seed: int | None = None) -> bool:
     try:
         found = exercise(name)
     except UserError as error:
-        print(f"❌ {error}")
+        say(f"❌ {error}")
         return False
     from gancourse.checks import core
 
     results, verdict = core.grade(found, answer, core.fresh_seed() if seed is None else seed)
     _checked[name] = verdict
-    print(core.line(found, verdict, results))
+    say(core.line(found, verdict, results))
     return verdict.ok
 
 
@@ -71,16 +72,16 @@ def summary(word: str | None = None) -> None:
     """Print a table of points: the exercises of one set, or of every set that was checked in this session."""
     words = [word] if word else list(dict.fromkeys(name.split(".")[0] for name in _checked))
     if not words:
-        print("No check has run yet. Run the cells that call check(…), then this one again.")
+        say("No check has run yet. Run the cells that call check(…), then this one again.")
         return
     from gancourse.checks import core
 
     try:
         sets = [load_set(word) for word in words]
     except UserError as error:
-        print(f"❌ {error}")
+        say(f"❌ {error}")
         return
-    print("\n\n".join(core.table(exercises, _checked) for exercises in sets))
+    say("\n\n".join(core.table(exercises, _checked) for exercises in sets))
 
 
 def load_set(word: str) -> Set:

@@ -4,10 +4,12 @@
 pictures of 28×28 pixels in ten classes. The two sets use the same file names, so the files' checksums
 (md5, of the uncompressed contents) say which is which. The sources, in this order:
 
-1. the folder named by ``GANCOURSE_DATA``, or the folder ``data/`` that ``make data`` made in a source checkout;
+1. the folder named by ``GANCOURSE_DATA``, or the folder ``data/`` that ``make data`` made in a source checkout; the
+   files may be compressed or not, in a folder of torchvision's or of Kaggle's form;
 2. a system package, where there is one;
 3. torchvision's download, tried once per process for at most 10 seconds and kept in a cache folder
-   (``GANCOURSE_CACHE``, else ``~/.cache/gancourse``); never tried when ``CI`` is true;
+   (``GANCOURSE_CACHE``, else ``~/.cache/gancourse``, and where that cannot be written a temporary one); never tried
+   when ``CI`` is true;
 4. the mini set inside this package.
 """
 
@@ -19,6 +21,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,10 +36,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gancourse import console, files, runtime
 from gancourse import images as pixels
-from gancourse import runtime
 from gancourse.datasets.source import Source
-from gancourse.errors import UserError, unknown
+from gancourse.errors import UserError, command_line, unknown
 
 SPLITS = ("train", "test")
 SIZES = (28, 32)
@@ -163,18 +166,29 @@ def load(
     if size not in SIZES:
         raise UserError(f"{data.items.capitalize()} come at 28 or 32 pixels, got size={size!r}.")
     base, folder, notice = _source(data)
-    if notice and not quiet:
-        _say_once(notice)
+    if not quiet:
+        for text in filter(None, (_passed_over(), notice)):
+            _say_once(text)
     try:
         loaded = _load(data, split, size, folder, str(device or "cpu"))
     except UserError as error:
         if base is None:
             raise
-        raise UserError(
-            f"{error} Fetch the right files with `make data` or `python -m gancourse.datasets.{data.name} "
-            f"--out {base}`, or unset GANCOURSE_DATA."
-        ) from None
+        raise UserError(f"{error} {_advice(data, base)}") from None
     return replace(loaded, notice=notice)
+
+
+def _advice(data: IdxSet, base: Path) -> str:
+    """Return how to get the right files: into the data folder, or into another one where that cannot be written."""
+    fetch = ("python", "-m", f"gancourse.datasets.{data.name}", "--out")
+    if files.can_write(base):
+        return f"Fetch the right files with `make data` or `{command_line(*fetch, base)}`, or unset GANCOURSE_DATA."
+    here = Path.cwd() / "data"
+    other = here if files.can_write(here) else Path(tempfile.gettempdir()) / "gancourse-data"
+    return (
+        f"That folder cannot be written, so fetch the right files into another one, with "
+        f"`{command_line(*fetch, other)}`, and set GANCOURSE_DATA to {other}, or unset GANCOURSE_DATA."
+    )
 
 
 def training(data: IdxSet, shape: tuple[int, ...], device: torch.device, quiet: bool) -> Source:
@@ -226,22 +240,24 @@ def _source(data: IdxSet) -> tuple[Path | None, Path | None, str]:
 
     The first is None when no data folder has the set; both are None for the mini set.
     """
-    named = os.environ.get("GANCOURSE_DATA")
-    if named:
-        base = Path(named).expanduser().absolute()
+    base, why = _named_folder()
+    if base is not None:
         if not base.is_dir():
             return base, base, ""
         for home in data.homes:
             if (base / home).exists():
                 return base, base / home, ""
+        if _holds_labels(data, base):
+            return base, base, ""
     made = _checkout_folder()
     if made is not None:
         for home in data.homes:
             if any(path.exists() for file in data.files for path in _places(data, made / home, file)):
                 return made, made / home, ""
-    folder, why = _installed_or_downloaded(data, cache_folder(), _in_ci())
+    folder, problem = _installed_or_downloaded(data, cache_folder(), _in_ci())
     if folder is not None:
         return None, folder, ""
+    why = f"{why}; {problem}" if why else problem
     train, test = data.mini_counts["train"], data.mini_counts["test"]
     return (
         None,
@@ -254,9 +270,29 @@ def _source(data: IdxSet) -> tuple[Path | None, Path | None, str]:
 
 
 def cache_folder() -> Path:
-    """Return the folder where downloads are kept: ``GANCOURSE_CACHE``, else ``~/.cache/gancourse``."""
-    named = os.environ.get("GANCOURSE_CACHE")
-    return Path(named).expanduser().absolute() if named else Path.home() / ".cache" / "gancourse"
+    """Return the folder where downloads are kept; see :func:`gancourse.files.usual_cache`."""
+    return files.usual_cache()[0] or files.spare_cache()
+
+
+def _named_folder() -> tuple[Path | None, str]:
+    """Return the folder that ``GANCOURSE_DATA`` names; None, and the reason if it names one that cannot be."""
+    named = os.environ.get("GANCOURSE_DATA")
+    return files.expanded(named, "GANCOURSE_DATA") if named else (None, "")
+
+
+def _passed_over() -> str:
+    """Return that ``GANCOURSE_DATA`` is passed over, and why, or an empty string."""
+    _, why = _named_folder()
+    return f"The data folder is passed over: {why}." if why else ""
+
+
+def _holds_labels(data: IdxSet, folder: Path) -> bool:
+    """Whether a folder holds the set's test labels, the smallest file: the sets use the same names."""
+    try:
+        _find(data, folder, data.labels["test"])
+    except UserError:
+        return False
+    return True
 
 
 def _checkout_folder() -> Path | None:
@@ -274,22 +310,37 @@ def _installed_or_downloaded(data: IdxSet, cache: Path, in_ci: bool) -> tuple[Pa
 
     The cache's is filled by a download, where that is allowed.
     """
-    folder = cache / data.title.lower()
-    for there in (*data.system, folder):
+    kept = [folder / data.title.lower() for folder in dict.fromkeys([cache, *files.caches()])]
+    for there in (*data.system, *kept):
         if _complete(data, there):
             return there, ""
     if in_ci:
         return None, "no download under CI"
+    cache, why = files.cache()
+    folder = cache / data.title.lower()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep_downloads(cache)
         with tempfile.TemporaryDirectory(prefix="download-", dir=cache) as scratch:
             problem = _torchvision(data, Path(scratch), DOWNLOAD_SECONDS)
             if not problem:
                 _write(data, _contents(data, Path(scratch)), folder)
+                if why:
+                    _say_once(f"The download is kept in {cache}, since {why}.")
                 return folder, ""
     except (OSError, UserError):
         problem = f"the download could not be kept in {cache}"
     return None, problem
+
+
+def _sweep_downloads(cache: Path) -> None:
+    """Remove what processes that were killed in a download have left; one under way takes seconds, not an hour."""
+    for left in cache.glob("download-*"):
+        try:
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left)
+        except OSError:
+            continue
 
 
 def _complete(data: IdxSet, folder: Path) -> bool:
@@ -304,7 +355,15 @@ def _complete(data: IdxSet, folder: Path) -> bool:
 
 
 def _places(data: IdxSet, folder: Path, file: IdxFile) -> list[Path]:
-    return [base / (file.name + end) for base in (folder, folder / data.torchvision / "raw") for end in ("", ".gz")]
+    """Return where a file may lie: as published, as torchvision unpacks it, or as Kaggle does.
+
+    Kaggle has a dot for the last hyphen but one, and may put each file into a folder of its name.
+    """
+    names = (file.name, file.name.replace("-idx", ".idx"))
+    bases = (folder, folder / data.torchvision / "raw", folder / "raw", folder / data.torchvision)
+    flat = [base / (name + end) for base in bases for name in names for end in ("", ".gz")]
+    deep = [base / outer / (name + end) for base in bases for outer in names for name in names for end in ("", ".gz")]
+    return flat + deep
 
 
 def _contents(data: IdxSet, folder: Path) -> list[bytes]:
@@ -313,10 +372,16 @@ def _contents(data: IdxSet, folder: Path) -> list[bytes]:
 
 
 def _find(data: IdxSet, folder: Path, file: IdxFile) -> bytes:
-    """Return the verified bytes of `file`, from the first place in `folder` that has it."""
+    """Return the verified bytes of `file`, from the first place in `folder` that has it whole."""
+    problem: UserError | None = None
     for path in _places(data, folder, file):
-        if path.exists():
-            return _read(data, path, file)
+        if path.is_file():
+            try:
+                return _read(data, path, file)
+            except UserError as error:
+                problem = problem or error
+    if problem is not None:
+        raise problem
     what = "does not hold" if folder.is_dir() else "is not a folder, so it cannot hold"
     raise UserError(f"{folder} {what} {file.name} (plain or .gz, there or in {data.torchvision}/raw).")
 
@@ -439,7 +504,7 @@ def fetch(data: IdxSet, out: str | Path) -> str:
     Raises:
         UserError: no source could be reached, or the folder cannot be written.
     """
-    out = Path(out).expanduser().absolute()
+    out = _wanted_folder(out)
     folder = out / data.homes[0]
     if _complete(data, folder):
         return "already there"
@@ -472,6 +537,13 @@ def fetch(data: IdxSet, out: str | Path) -> str:
     )
 
 
+def _wanted_folder(out: str | Path) -> Path:
+    path, why = files.expanded(str(out), "the data folder")
+    if path is None:
+        raise UserError(f"{why}. Name another folder with --out.")
+    return path
+
+
 def _set_wrong_files_aside(data: IdxSet, folder: Path) -> None:
     for file in data.files:
         path = folder / file.name
@@ -484,15 +556,20 @@ def _set_wrong_files_aside(data: IdxSet, folder: Path) -> None:
 
 def main(data: IdxSet, arguments: Sequence[str] | None = None) -> int:
     """Fetch the full set into a data folder and say how to use it (this is what ``make data`` runs)."""
+    return console.entry(lambda: _main(data, arguments))
+
+
+def _main(data: IdxSet, arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog=f"python -m gancourse.datasets.{data.name}", description=f"Fetch {data.title}."
     )
     default = os.environ.get("GANCOURSE_DATA") or "data"
     where = f"the files go into {data.homes[0]}/ there; " if data.homes[0] else ""
     parser.add_argument("--out", default=default, help=f"data folder ({where}default: GANCOURSE_DATA, else ./data)")
-    out = Path(parser.parse_args(arguments).out).expanduser().absolute()
+    given = parser.parse_args(arguments).out
     begin = time.perf_counter()
     try:
+        out = _wanted_folder(given)
         source = fetch(data, out)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -501,5 +578,5 @@ def main(data: IdxSet, arguments: Sequence[str] | None = None) -> int:
     print(f"{data.title} is in {out / data.homes[0]} ({source}, {seconds:.0f} s, checksums verified).")
     if out == _checkout_folder():
         print("This checkout uses it from now on. Elsewhere, name the folder:")
-    print(f"export GANCOURSE_DATA={out}")
+    print(f"export GANCOURSE_DATA={shlex.quote(str(out))}")
     return 0

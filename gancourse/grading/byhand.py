@@ -12,13 +12,13 @@ import hashlib
 import io
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gancourse.errors import UserError
+from gancourse.files import flush_to_disk
 from gancourse.grading.journal import write_whole
 from gancourse.grading.tables import BY_HAND, MISSING, TOO_SHORT, WRITTEN, Row, Task, cell, number
 
@@ -172,7 +172,7 @@ def _keep(table: Path, data: bytes) -> Path:
             with open(path, "xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
             return path
         except FileExistsError:
             count += 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gancourse.errors import UserError
+from gancourse.files import flush_to_disk
 
 VERSION = 1
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -90,9 +91,11 @@ class Journal:
         file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:  # any other error: this file system has no locks
             file.close()
             raise UserError(f"Another grading is writing {self.path}. Wait for it, or give another --out.") from None
+        except OSError:
+            pass
         if restart:
             file.truncate(0)
         return file
@@ -138,7 +141,7 @@ class Journal:
     def _write(self, record: dict[str, Any]) -> None:
         self._file.write(json.dumps(record).encode() + b"\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
+        flush_to_disk(self._file.fileno())
 
 
 def write_whole(path: Path, text: str, sync: bool = True) -> None:
@@ -153,7 +156,7 @@ def write_whole(path: Path, text: str, sync: bool = True) -> None:
             file.write(text)
             file.flush()
             if sync:
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)

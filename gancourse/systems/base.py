@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gancourse.datasets.source import Batch
-from gancourse.errors import UserError, check_whole
+from gancourse.datasets.source import Batch, Source
+from gancourse.errors import UserError, check_seed, check_whole
 from gancourse.layers import check_conditions, check_labels
 from gancourse.losses import HALF
 
@@ -223,6 +223,20 @@ class System:
         """Return the parameters of all networks."""
         return [p for network in self.networks.values() for p in network.parameters()]
 
+    def check_source(self, source: Source) -> None:
+        """Refuse data that the networks do not take, before anything is trained or written.
+
+        Raises:
+            UserError: samples of another shape, or labels that are missing or out of range.
+        """
+        wanted, x = self.config.shape, source.x
+        shape = (x.shape[3], *x.shape[1:3]) if x.dtype == torch.uint8 and x.ndim == 4 else tuple(x.shape[1:])
+        if wanted is not None and shape != tuple(wanted):
+            raise UserError(
+                f"{source.name!r} has samples of the shape {shape}, and the networks make {tuple(wanted)}. Set "
+                "sample_shape, or choose other data."
+            )
+
     # ------------------------------------------------------------------ what people ask for
 
     def draw(self, n: int, *, seed: int = 0, **asked: Any) -> Drawn:
@@ -284,6 +298,15 @@ class LatentSystem(System):
                 f"{type(self).__name__} asks for a class, and these networks ({type(self.spec).__name__}) have no "
                 "conditions. Give it conditional networks, such as ConditionalMLP."
             )
+
+    def check_source(self, source: Source) -> None:
+        """Refuse samples of another shape; with conditions, labels that are missing or out of range too."""
+        super().check_source(source)
+        if self.spec.classes:
+            try:
+                check_labels(source.c, self.spec.classes, len(source.x))
+            except UserError as error:
+                raise UserError(f"{source.name!r} does not fit {self.spec.classes} classes. {error}") from None
 
     # ------------------------------------------------------------------ the random numbers of a step
 
@@ -349,6 +372,7 @@ class LatentSystem(System):
             UserError: labels of another type, number or range, or of a system without conditions.
         """
         check_whole("n", n, 1, 10**7)
+        seed = check_seed(seed)
         z = torch.randn(n, self.spec.latent_dim, generator=_seeded(seed), device="cpu")
         if not self.spec.classes:
             if c is not None:
@@ -364,6 +388,7 @@ class LatentSystem(System):
 
     def sheet(self, *, seed: int = 0, columns: int = 10) -> Sheet:
         """Return samples to look at: of one noise; with conditions a row for each class, a column for each noise."""
+        seed = check_seed(seed)
         if len(self.spec.sample_shape) == 1:
             return Sheet(self.sample(POINTS_PER_SHEET, seed=seed), 0)
         if not self.spec.classes:

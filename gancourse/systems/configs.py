@@ -39,6 +39,8 @@ class Config:
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
+        if not isinstance(self.data, str):
+            raise UserError(f"data={self.data!r} must be the name of a data set, such as data=ring.")
         for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
             check_whole(name, getattr(self, name), 1, 10**9)
 
@@ -299,15 +301,24 @@ class Recipe:
         config = change(self.config, **self.profiles[runtime.profile(profile)])
         return change(config, system=self.system, **changes)
 
-    def banner(self, profile: str | None = None) -> str:
-        """Return device, profile, expected minutes and expected band as a few lines of text."""
+    def banner(self, profile: str | None = None, *, config: Any = None, device: torch.device | None = None) -> str:
+        """Return device, profile, expected minutes and expected band as a few lines of text.
+
+        Args:
+            profile: default the one in force.
+            config: what is really trained, where it is not the profile's; then minutes and band are the recipe's own.
+            device: default the one in force.
+        """
         name = runtime.profile(profile)
+        own = self.at(name)
+        config = own if config is None else config
+        whose = "" if config == own else " (without your changes)"
         return "\n".join(
             [
                 f"recipe   {self.name}: {self.title}",
-                f"device   {runtime.describe_device(runtime.device())}",
-                f"profile  {name}: {self.at(name).steps:,} steps",
-                f"expect   {self.minutes.get(name, 'not measured')}",
-                f"band     {self.band.get(name, 'not stated for this profile')}",
+                f"device   {runtime.describe_device(device or runtime.device())}",
+                f"profile  {name}: {config.steps:,} steps",
+                f"expect   {self.minutes.get(name, 'not measured')}{whose}",
+                f"band     {self.band.get(name, 'not stated for this profile')}{whose}",
             ]
         )

@@ -20,7 +20,7 @@ prediction   At least one paragraph starts with **Prediction.**, and the next ce
 section      A chapter ends with COMMON_SECTIONS, a system chapter with SYSTEM_SECTIONS.
 figure       A cell that shows an image shows one, described in its metadata mystnb: {image: {alt: …}}. HTML
              that a cell shows labels its own pictures and loads nothing from other hosts.
-size         2000–4200 words of prose, 150–380 lines of code (cells tagged `widget-live` not counted), less than 3 MB.
+size         2000–4200 words of prose, 150–380 lines of code (sliders and the install cell not counted), less than 3 MB.
 slider       A cell tagged `widget-live` calls live(…), holds nothing else that a reader needs, stores no output, and
              stands right after a code cell that shows the picture still, or with one Markdown cell between them.
 markdown     Plain Markdown that Colab shows too: no MyST. Relative links lead somewhere; images have a text.
@@ -157,8 +157,8 @@ class Chapter:
 
     @property
     def code_lines(self) -> int:
-        """Lines of code that are neither blank nor comments, without cells of sliders."""
-        cells = (cell for _, cell in self.code if not chapters.is_live(cell))
+        """Lines of code that are neither blank nor comments, without sliders and the install cell, which no chapter writes."""
+        cells = (cell for _, cell in self.code if not (chapters.is_live(cell) or chapters.is_install(cell.source)))
         lines = (line.strip() for cell in cells for line in cell.source.splitlines())
         return sum(bool(line) and not line.startswith("#") for line in lines)
 

@@ -157,7 +157,7 @@ class Chapter:
 
     @property
     def code_lines(self) -> int:
-        """Lines of code that are neither blank nor comments, without sliders and the install cell, which no chapter writes."""
+        """Lines of code that are neither blank nor comments, without those of sliders and of the install cell."""
         cells = (cell for _, cell in self.code if not (chapters.is_live(cell) or chapters.is_install(cell.source)))
         lines = (line.strip() for cell in cells for line in cell.source.splitlines())
         return sum(bool(line) and not line.startswith("#") for line in lines)

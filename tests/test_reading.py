@@ -152,3 +152,12 @@ def test_without_javascript_a_chapter_can_be_read(browser, site, width):
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         last = "[...document.querySelectorAll('.gc-book')].every((book) => [...book.querySelectorAll('figure')].at(-1)"
         assert tab.evaluate(f"{last}.checkVisibility({{visibilityProperty: true}}))")
+
+
+def test_columns_of_a_shown_table_stand_apart(browser, site):
+    with browser.tab(1280, "light") as tab:
+        assert tab.open(f"{site[1]}notebooks/{DRAWN}.html")
+        cells = "[...document.querySelectorAll('table.gc-table :is(td, th)')]"
+        gaps = f"{cells}.map((cell) => [getComputedStyle(cell).paddingLeft, getComputedStyle(cell).paddingRight])"
+        found = [float(side.removesuffix("px")) for pair in tab.evaluate(gaps) for side in pair]
+        assert found and min(found) >= 8

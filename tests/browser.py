@@ -30,6 +30,7 @@ AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ON_CI = os.environ.get("GANCOURSE_TESTS_ON_CI", "").lower() not in ("", "0", "false")
 TIMEOUT = 60.0  # seconds; a busy machine with one free core needs some of them
+LEFT = ("navigated or closed", "context was destroyed", "Cannot find context", "Promise was collected")
 
 OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run
 --disable-background-networking --disable-component-update --disable-sync --disable-extensions --disable-default-apps
@@ -125,6 +126,10 @@ def _high(descriptor: int) -> int:
     return moved
 
 
+class Left(RuntimeError):
+    """The page that was asked has gone, because the tab went on to another."""
+
+
 class Browser:
     """One headless Chromium that reaches no host but this machine.
 
@@ -171,7 +176,9 @@ class Browser:
             self.listen(1.0)
         answer = self._answers.pop(number)
         if "error" in answer:
-            raise RuntimeError(f"Chromium refused {method}: {answer['error']['message']}.")
+            told = answer["error"]["message"]
+            kind = Left if any(words in told for words in LEFT) else RuntimeError
+            raise kind(f"Chromium refused {method}: {told}.")
         return answer["result"]
 
     def listen(self, seconds: float) -> None:
@@ -276,13 +283,17 @@ class Tab:
                 self.faults.append(f"error in the console: {entry['text']} ({entry.get('url', '')})")
 
     def wait(self, condition: Callable[[], object], seconds: float = TIMEOUT) -> bool:
-        """Listen until the condition holds; return whether it did in time."""
+        """Listen until the condition holds; return whether it did in time.
+
+        A page that goes while it is asked has not answered: the next one is asked again.
+        """
         deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Left):
+                if condition():
+                    return True
             self.browser.listen(0.05)
-        return True
+        return False
 
     def evaluate(self, script: str) -> Any:
         """Run a script's expression in the page, wait for its promise, and return its value."""
@@ -296,6 +307,7 @@ class Tab:
         """Load a page and wait until its pictures, fonts, formulas and requests are done; return whether it loaded."""
         self._own = urlsplit(address).netloc
         self.loaded = False
+        self._running.clear()  # what the page before still asked for ends with it, untold
         if error := self.call("Page.navigate", url=address).get("errorText"):
             self.faults.append(f"the page does not load: {error}")
             return False
@@ -459,7 +471,7 @@ def play_flip_books(tab: Tab) -> list[str]:
             faults.append(f"flip-book {k + 1}: after a click on Play the button reads {words!r}, not 'Pause'")
         elif tab.evaluate(FRAME)[k] != 0:
             faults.append(f"flip-book {k + 1}: Play does not begin at the first frame")
-        elif not tab.wait(functools.partial(plays, k), 15):
+        elif not tab.wait(functools.partial(plays, k)):
             faults.append(f"flip-book {k + 1}: Play stays at the first frame")
         else:
             tab.click(button)
@@ -476,7 +488,7 @@ def examine(browser: Browser, address: str) -> dict[str, list[str]]:
                 seen: list[str] = []
                 if loaded:
                     tab.set_mode(mode)
-                    if not tab.wait(functools.partial(tab.is_in, mode), 2):
+                    if not tab.wait(functools.partial(tab.is_in, mode)):
                         seen.append(f"the page's mode is {tab.evaluate(THEME)}")
                     seen += tab.look() + tab.axe()
                 if loaded and width == 1280 and mode == modes[-1]:

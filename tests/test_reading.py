@@ -58,7 +58,7 @@ def test_a_chapter_on_paper_is_whole_and_black_on_white(browser, site, mode):
     with browser.tab(PAPER, mode) as tab:
         assert tab.open(f"{site[1]}notebooks/{DENSE}.html")
         tab.set_mode(mode)
-        assert tab.wait(lambda: tab.is_in(mode), 15)
+        assert tab.wait(lambda: tab.is_in(mode))
         tab.call("Emulation.setEmulatedMedia", media="print")
         assert tab.evaluate(f"({ON_PAPER})()") == []
 

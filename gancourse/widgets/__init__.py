@@ -34,6 +34,7 @@ PLACES = {
     "classes": ("classes", 6),
     "least-squares": ("coding", 7),
     "transport": ("transport", 8),
+    "cone": ("transport", 8),
 }
 """Name → the module that holds it, and its chapter."""
 

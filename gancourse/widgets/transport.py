@@ -1,4 +1,4 @@
-"""Chapter 8: two Gaussians, the plan that carries one to the other, the best critic, and the distance over the shift."""
+"""Chapter 8: the plan between two Gaussians with the best critic and both distances; and the cone of a slope."""
 
 from __future__ import annotations
 
@@ -84,7 +84,56 @@ def draw(shift: float, width: float) -> Figure:
     return figure
 
 
+PLACES = steps(-3.6, 3.6, 0.4)
+SLOPES = (0.5, 0.75, 1.0, 1.5)
+
+
+def wave(x: Tensor) -> Tensor:
+    """Return a wavy function whose steepest slope is 1, at 0, for x of any shape."""
+    return 0.7 * torch.sin(x) + 0.15 * torch.sin(2 * x)
+
+
+@lru_cache
+def _angles() -> tuple[Tensor, Tensor, Tensor]:
+    """Return the points of a ring with a slit, x and y, and their angles, each (8, 121)."""
+    r, phi = torch.meshgrid(torch.linspace(1, 2, 8), torch.linspace(-3.1, 3.1, 121), indexing="ij")
+    return r * phi.cos(), r * phi.sin(), phi
+
+
+def draw_cone(place: float, slope: float) -> Figure:
+    """Draw the double cone of a slope on a curve of slope 1, and a domain where small gradients allow a jump."""
+    x = torch.linspace(-4, 4, 401)
+    curve, height = wave(x), float(wave(torch.tensor(place)))
+    reach = slope * (x - place).abs()
+    figure, (left, right) = plots.panels(2, columns=2, aspect=0.95)
+    left.fill_between(x, height + reach, 6, color=plots.MUTED, alpha=0.2, linewidth=0)
+    left.fill_between(x, -6, height - reach, color=plots.MUTED, alpha=0.2, linewidth=0)
+    left.plot(x, curve, color=plots.DISCRIMINATOR)
+    inside = (curve - height).abs() > reach + 1e-4
+    left.plot(x, torch.where(inside, curve, torch.nan), color=plots.GENERATOR, linewidth=3)
+    left.plot(place, height, "o", color=plots.INK, zorder=4)
+    words = "enters the cone" if bool(inside.any()) else "stays outside"
+    left.set(xlim=(-4, 4), ylim=(-3, 3))
+    left.set_title(f"K = {slope:g}: the curve {words}", fontsize=plots.FONT)
+    across, up, phi = _angles()
+    filled = right.pcolormesh(across, up, phi, cmap="viridis", shading="gouraud")
+    right.set(aspect="equal", xticks=[], yticks=[])
+    right.set_title("The angle on a slit ring", fontsize=plots.FONT)
+    figure.colorbar(filled, ax=right, ticks=[-3, 0, 3], shrink=0.75)
+    return figure
+
+
 WIDGETS = {
+    "cone": Widget(
+        "cone",
+        8,
+        "Move the point along a curve of slope at most 1: for which K does the curve stay outside of the cone everywhere?",
+        draw_cone,
+        (
+            Slider("place", "place of the point", PLACES, -1.2, "{:g}"),
+            Slider("slope", "K, slope of the cone", SLOPES, 1.0, "{:g}"),
+        ),
+    ),
     "transport": Widget(
         "transport",
         8,

@@ -127,7 +127,7 @@ WIDGETS = {
     "cone": Widget(
         "cone",
         8,
-        "Move the point along a curve of slope at most 1: for which K does the curve stay outside of the cone everywhere?",
+        "Move the point along a curve of slope at most 1: for which K does it stay outside of the cone everywhere?",
         draw_cone,
         (
             Slider("place", "place of the point", PLACES, -1.2, "{:g}"),
@@ -137,12 +137,12 @@ WIDGETS = {
     "transport": Widget(
         "transport",
         8,
-        "Move the generated density: W₁ is the mean length of the lines, and the critic's slope stays 1 where D* is flat.",
+        "Move the generated density: W₁ is the mean way across, and the critic's slope stays 1 where D* is flat.",
         draw,
         (
             Slider("shift", "shift", SHIFTS, 4.0, "{:g}"),
             Slider("width", "width of generated", WIDTHS, 1.0, "{:g}"),
         ),
         ready=_all_courses,
-    )
+    ),
 }

@@ -127,7 +127,7 @@ WIDGETS = {
     "cone": Widget(
         "cone",
         8,
-        "Move the point along a curve of slope at most 1: for which K does it stay outside of the cone everywhere?",
+        "Move the point along a curve of slope at most 1, and look for a K whose cone it never enters.",
         draw_cone,
         (
             Slider("place", "place of the point", PLACES, -1.2, "{:g}"),

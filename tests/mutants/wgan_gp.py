@@ -101,6 +101,11 @@ def seeded_and_shared(real, fake):
 
 
 @points.wrong("seeded")
+def a_fixed_ladder(real, fake):
+    return torch.lerp(fake, real, torch.linspace(0, 1, len(real)).view(-1, *[1] * (real.ndim - 1)))
+
+
+@points.wrong("seeded")
 def seeded(real, fake):
     torch.manual_seed(0)
     return with_lerp(real, fake)
@@ -329,7 +334,7 @@ def fakes_minus_data(critic, real, fake, x_hat, gp_weight):
 
 loss_of.wrong("value", lambda *args: (step_by_step(*args)[0], 0.0))
 loss_of.wrong("type", lambda *args: step_by_step(*args)[0])
-loss_of.wrong("no-grad", lambda *args: tuple(map(float, step_by_step(*args))))
+loss_of.wrong("no-grad", lambda *args: tuple(loss.item() for loss in step_by_step(*args)))
 
 # 4 ---------------------------------------------------------------------------------------------------
 
@@ -526,8 +531,8 @@ dirac.wrong("not-done", None)
 
 # 8 ---------------------------------------------------------------------------------------------------
 
-critic_steps = Answers("wgan_gp.critic_steps")
-critic_steps.right("The table speaks against one of the two, and here is by how much and with which seeds. " * 9)
-critic_steps.wrong("too-short", "Five, as in the paper.")
-critic_steps.wrong("not-done", "")
-critic_steps.wrong("type", 5)
+penalty_weight = Answers("wgan_gp.penalty_weight")
+penalty_weight.right("The table speaks against one of the two, and here is by how much and with which seeds. " * 9)
+penalty_weight.wrong("too-short", "Ten, as in the paper.")
+penalty_weight.wrong("not-done", "")
+penalty_weight.wrong("type", 5)

@@ -33,15 +33,6 @@ def flattened(x, x_tilde):
     return flat.view_as(x)
 
 
-@points.right
-def one_at_a_time(real, fake):
-    found = []
-    for x, x_tilde in zip(real, fake, strict=True):
-        epsilon = torch.rand(()).item()
-        found.append(x * epsilon + x_tilde * (1 - epsilon))
-    return torch.stack(found).requires_grad_()
-
-
 @points.wrong("off-the-segment")
 def for_each_number(real, fake):
     return torch.lerp(fake, real, torch.rand_like(real))
@@ -51,17 +42,6 @@ def for_each_number(real, fake):
 def along_the_width(real, fake):  # (B,) meets the last dimension, and fits where the batch is as long
     epsilon = torch.rand(real.shape[-1])
     return epsilon * real + (1 - epsilon) * fake
-
-
-@points.wrong("off-the-segment")
-def for_each_pixel(real, fake):
-    shape = (len(real), 1, *real.shape[2:]) if real.ndim == 4 else real.shape
-    return torch.lerp(fake, real, torch.rand(shape))
-
-
-@points.wrong("off-the-segment")
-def with_other_fakes(real, fake):
-    return with_lerp(real, fake.flip(0))
 
 
 @points.wrong("off-the-segment")
@@ -80,11 +60,6 @@ def normal_epsilon(real, fake):
     return torch.lerp(fake, real, torch.randn(len(real), *[1] * (real.ndim - 1)))
 
 
-@points.wrong("beyond-the-ends")
-def from_minus_one(real, fake):
-    return torch.lerp(fake, real, 2 * torch.rand(len(real), *[1] * (real.ndim - 1)) - 1)
-
-
 @points.wrong("one-for-all")
 def one_number(real, fake):
     epsilon = torch.rand(1)
@@ -92,12 +67,6 @@ def one_number(real, fake):
 
 
 points.wrong("nothing-drawn", lambda real, fake: (real + fake) / 2, lambda real, fake: real, lambda real, fake: fake)
-
-
-@points.wrong("nothing-drawn")
-def seeded_and_shared(real, fake):
-    torch.manual_seed(0)
-    return one_number(real, fake)
 
 
 @points.wrong("seeded")
@@ -114,11 +83,6 @@ def seeded(real, fake):
 @points.wrong("not-uniform")
 def rooted(real, fake):
     return torch.lerp(fake, real, torch.rand(len(real), *[1] * (real.ndim - 1)).sqrt())
-
-
-@points.wrong("not-uniform")
-def only_half(real, fake):
-    return torch.lerp(fake, real, torch.rand(len(real), *[1] * (real.ndim - 1)) / 2)
 
 
 @points.wrong("not-uniform")
@@ -173,15 +137,6 @@ def expanded(critic, x_hat, one_sided):
     if one_sided:
         norm = torch.maximum(norm, torch.ones_like(norm))
     return norm.pow(2).mean() - 2 * norm.mean() + 1
-
-
-@penalty.right
-def sample_by_sample(critic, x_hat, one_sided):
-    total = 0.0
-    for x in x_hat:
-        excess = torch.linalg.vector_norm(norms(critic, x[None])) - 1
-        total = total + (excess.relu() if one_sided else excess) ** 2
-    return total / len(x_hat)
 
 
 @penalty.right
@@ -240,13 +195,6 @@ penalty.wrong("always-two-sided", lambda critic, x, one_sided: as_often_written(
 penalty.wrong("value", lambda critic, x, one_sided: 10 * as_often_written(critic, x, one_sided))
 penalty.wrong("shape", lambda critic, x, one_sided: (norms(critic, x) - 1) ** 2)
 penalty.wrong("raises", lambda critic, x, one_sided: grad(critic(x.requires_grad_()), x, create_graph=True)[0])
-
-
-@penalty.wrong("no-grad")
-def goes_backward_itself(critic, x_hat, one_sided):
-    loss = as_often_written(critic, x_hat, one_sided)
-    loss.backward()
-    return loss
 
 
 # 3 ---------------------------------------------------------------------------------------------------
@@ -326,12 +274,6 @@ def turned(critic, real, fake, x_hat, gp_weight):
     return distance + gp_weight * gp(critic, x_hat), distance.item()
 
 
-@loss_of.wrong("both-turned")
-def fakes_minus_data(critic, real, fake, x_hat, gp_weight):
-    distance = critic(fake).mean() - critic(real).mean()
-    return gp_weight * gp(critic, x_hat) - distance, distance.item()
-
-
 loss_of.wrong("value", lambda *args: (step_by_step(*args)[0], 0.0))
 loss_of.wrong("type", lambda *args: step_by_step(*args)[0])
 loss_of.wrong("no-grad", lambda *args: tuple(loss.item() for loss in step_by_step(*args)))
@@ -378,14 +320,6 @@ def with_backward(critic, x):
     return torch.stack(rows)
 
 
-@who.right
-def batched(critic, x):
-    x = x.clone().requires_grad_(True)
-    scores = critic(x).flatten()
-    (slopes,) = grad(scores, x, torch.eye(len(x)), is_grads_batched=True)
-    return torch.linalg.vector_norm(slopes.flatten(2), dim=-1)
-
-
 @who.wrong("summed")
 def all_at_once(critic, x):
     x = x.clone().requires_grad_()
@@ -405,12 +339,6 @@ def as_one_evaluates(critic, x):
     found = with_a_loop(critic, x)
     critic.train(mode)
     return found
-
-
-@who.wrong("eval-mode")
-def one_sample_at_a_time(critic, x):
-    critic.eval()
-    return torch.diag(torch.stack([norms(critic, one[None])[0] for one in x]))
 
 
 who.wrong("diagonal", lambda critic, x: with_a_loop(critic, x) * torch.eye(len(x)))
@@ -463,15 +391,6 @@ def with_norms(critic, real, fake, gamma, step, interval):
     return loss + every * gamma * slopes / 2
 
 
-@r3gan.right
-def as_two_classes(critic, real, fake, gamma, step, interval):
-    scores = torch.stack([critic(real).flatten(), critic(fake).flatten()], dim=1)
-    loss = F.cross_entropy(scores, torch.zeros(len(real), dtype=torch.long))
-    for x in (real, fake) if step % interval == 0 else ():
-        loss = loss + r1(critic, x)[1] * gamma * interval
-    return loss
-
-
 @r3gan.wrong("lost-graph")
 def without_graph_r1(critic, real, fake, gamma, step, interval):
     (on_data, first), (on_fakes, second) = (r1(critic, x, create_graph=False) for x in (real, fake))
@@ -504,16 +423,6 @@ def means_of_squares(critic, real, fake, gamma, step, interval):
     loss = F.softplus(critic(fake) - critic(real)).mean()
     slopes = norms(critic, real).square().mean() + norms(critic, fake).square().mean()
     return loss if step % interval else loss + interval * gamma * slopes
-
-
-@r3gan.wrong("not-heavier")
-def lazy_only(critic, real, fake, gamma, step, interval):
-    return both_penalties(critic, real, fake, gamma / interval, step, interval)
-
-
-@r3gan.wrong("value")
-def never_lazy_and_light(critic, real, fake, gamma, step, interval):
-    return both_penalties(critic, real, fake, 2 * gamma / interval, 0, interval)
 
 
 r3gan.wrong("no-grad", lambda *args: both_penalties(*args).detach())

@@ -24,10 +24,9 @@ def pair_cases(seed: int) -> list[Case]:
     draws = generator_of(seed)
     cases = []
     for number, shape in enumerate([(1500, 2), (4, 2, 3, 4), (1, 1, 5, 2), (6, 7), (6, 2, 2, 3)]):
-        fake = torch.randn(shape, generator=draws)
-        apart = (0.5 + torch.rand(shape, generator=draws)) * torch.randn(shape, generator=draws).sign()
-        case = Case((fake + apart, fake), note=f"batches of shape {shape}", seed=seed % 10**6 + number)
-        cases.append(case)
+        fake, apart, side = (torch.randn(shape, generator=draws) for _ in range(3))
+        real = fake + (0.5 + apart.abs()) * side.sign()
+        cases.append(Case((real, fake), note=f"batches of shape {shape}", seed=seed % 10**6 + number))
     return cases
 
 
@@ -95,6 +94,14 @@ def length(slope):
     return slope.flatten(1).norm(dim=1)
 
 
+def _squared(slope):
+    return slope.flatten(1).square().sum(dim=1)
+
+
+def _absolute(slope):
+    return slope.flatten(1).abs().sum(dim=1)
+
+
 def critic_at(draws: torch.Generator, x: Tensor, sizes: list[int]) -> Spec:
     """Return a critic of samples (B, …) with slopes below and above 1 at x, whose first sample is near 0."""
     for seed in torch.randint(10**6, (200,), generator=draws).tolist():
@@ -125,17 +132,12 @@ def penalty_cases(seed: int) -> list[Case]:
     return [*cases, Case((dead, spread(draws, 4, 3), False), grads=(0,), note="a critic whose slope is 0")]
 
 
+def _steep(excess, one_sided):
+    return relu(excess) if one_sided else excess
+
+
 def gradient_penalty(
-    critic,
-    x_hat,
-    one_sided,
-    *,
-    add=torch.sum,
-    norm=length,
-    off=1,
-    cut=lambda excess, one_sided: relu(excess) if one_sided else excess,
-    price=torch.square,
-    mean=torch.mean,
+    critic, x_hat, one_sided, *, add=torch.sum, norm=length, off=1, cut=_steep, price=torch.square, mean=torch.mean
 ):
     """E[(‖∇D(x̂)‖ - 1)²], or of max(0, ‖∇D(x̂)‖ - 1) alone; Gulrajani et al. 2017, (3), Petzka et al. 2018."""
     return mean(price(cut(norm(slope_of(critic, x_hat, add)) - off, one_sided)))
@@ -156,8 +158,8 @@ GRADIENT_PENALTY = function(
         "rows": lambda slope: slope.norm(dim=-1),
         "batch": torch.norm,
         "rms": lambda slope: slope.flatten(1).square().mean(dim=1).sqrt(),
-        "square": lambda slope: slope.flatten(1).square().sum(dim=1),
-        "l1": lambda slope: slope.flatten(1).abs().sum(dim=1),
+        "square": _squared,
+        "l1": _absolute,
         "largest": lambda slope: slope.flatten(1).abs().amax(dim=1),
         "first": lambda slope: length(slope).mean(),
         "by_hand": lambda slope: slope.flatten(1).square().sum(dim=1).sqrt(),
@@ -217,14 +219,14 @@ def critic_loss(
     *,
     turn=1,
     see=same,
-    at=lambda real, fake, x_hat: x_hat,
+    at=2,
     weight=same,
     hold=same,
-    log=lambda distance, loss: distance.detach(),
+    log=lambda w, loss: w.detach(),
 ):
     """(E[D(x̃)] - E[D(x)] + λ penalty, E[D(x)] - E[D(x̃)]); the second is cut off. Gulrajani et al. 2017, (3)."""
     distance = see(critic(real)).mean() - see(critic(fake)).mean()
-    penalty = gradient_penalty(critic, at(real, fake, x_hat), False)
+    penalty = gradient_penalty(critic, (real, fake, x_hat)[at], False)
     loss = weight(gp_weight) * hold(penalty) - turn * distance
     return loss, log(distance, loss)
 
@@ -237,18 +239,16 @@ CRITIC_LOSS = function(
     reference=critic_loss,
     let={
         "sigmoid": torch.sigmoid,
-        "data": lambda real, fake, x_hat: real,
-        "fakes": lambda real, fake, x_hat: fake,
         "none": lambda gp_weight: 0,
         "one": lambda gp_weight: 1,
         "ten": lambda gp_weight: 10,
         "minus": lambda gp_weight: -gp_weight,
         "half": lambda gp_weight: gp_weight / 2,
         "detach": Tensor.detach,
-        "minus_loss": lambda distance, loss: -loss.detach(),
-        "loss": lambda distance, loss: loss.detach(),
-        "turned": lambda distance, loss: -distance.detach(),
-        "attached": lambda distance, loss: distance,
+        "minus_loss": lambda w, loss: -loss.detach(),
+        "loss": lambda w, loss: loss.detach(),
+        "turned": lambda w, loss: -w.detach(),
+        "attached": lambda w, loss: w,
     },
     table="""
     minus-the-loss  log=minus_loss      | the distance is the loss with its sign turned, and the penalty is still in it
@@ -260,13 +260,13 @@ CRITIC_LOSS = function(
     both-turned     turn=-1 log=turned  | both signs are turned: data should score above fakes
     distance-turned log=turned          | the distance has the wrong sign: data minus fakes
     loss-turned     turn=-1             | this critic learns to score fakes above data
-    no-penalty      weight=none         | the loss comes back without its penalty. Summed, both are descended in one step
+    no-penalty      weight=none         | the penalty is not in the loss; added, both are descended in one step
     unweighted      weight=one          | λ does not enter
     always-ten      weight=ten          | λ is 10 whatever is given
     rewarded        weight=minus        | the penalty is taken off the loss: it rewards slopes that are far from 1
     halved          weight=half         | the penalty comes with half its weight; a ½ belongs to R1, and not here
-    at-the-data     at=data             | the slope is held at the data; it is asked for at x̂
-    at-the-fakes    at=fakes            | the slope is held at the fakes; it is asked for at x̂
+    at-the-data     at=0                | the slope is held at the data; it is asked for at x̂
+    at-the-fakes    at=1                | the slope is held at the fakes; it is asked for at x̂
     sigmoid         see=sigmoid         | the scores go through a sigmoid first: a distance has no such bounds
     """,
 )
@@ -343,8 +343,8 @@ INFLUENCE = function(
         "yes": lambda found: (found > 1e-6).float(),
         "parts": lambda found: found / found.sum(dim=1, keepdim=True),
         "total": lambda slope: slope.flatten(1).sum(dim=1),
-        "square": lambda slope: slope.flatten(1).square().sum(dim=1),
-        "l1": lambda slope: slope.flatten(1).abs().sum(dim=1),
+        "square": _squared,
+        "l1": _absolute,
     },
     table="""
     sum-on-diagonal see=pooled last=diag | the summed scores are differentiated, and the result is put on the diagonal:
@@ -397,19 +397,19 @@ def r3gan_d_loss(
     interval,
     *,
     compare=_paired,
-    due=lambda step, interval: step % interval == 0,
-    at=(1, 1),
-    cost=lambda slope: slope.flatten(1).square().sum(dim=1),
+    every=False,
+    early=0,
+    at=(0.5, 0.5),
+    cost=_squared,
     mean=torch.mean,
-    factor=0.5,
     heavy=same,
     hold=same,
 ):
     """E[log(1 + exp(D(x̃) - D(x)))] + γ/2 E‖∇D(x)‖² + γ/2 E‖∇D(x̃)‖², lazily; Huang et al. 2024, section 2."""
     loss = compare(critic(real), critic(fake))
-    if due(step, interval):
-        for weight, x in zip(at, (real, fake), strict=True):
-            loss = loss + heavy(interval) * weight * factor * gamma * hold(mean(cost(slope_of(critic, x))))
+    if every or (step + early) % interval == 0:
+        for half, x in zip(at, (real, fake), strict=True):
+            loss = loss + heavy(interval) * half * gamma * hold(mean(cost(slope_of(critic, x))))
     return loss
 
 
@@ -425,8 +425,6 @@ R3GAN_D_LOSS = function(
         "averages": lambda real, fake: softplus(fake.mean() - real.mean()),
         "all_pairs": lambda real, fake: softplus(fake.reshape(-1, 1) - real.reshape(1, -1)).mean(),
         "wasserstein": lambda real, fake: fake.mean() - real.mean(),
-        "always": lambda step, interval: True,
-        "next": lambda step, interval: (step + 1) % interval == 0,
         "norm": length,
         "pixels": lambda slope: slope.flatten(1).square().mean(dim=1),
         "one": lambda slope: (length(slope) - 1).square(),
@@ -443,20 +441,20 @@ R3GAN_D_LOSS = function(
     averages       compare=averages    | averages are compared; here each pair is, and the mean comes last
     all-pairs      compare=all_pairs   | every real sample meets every fake; the i-th belongs to the i-th
     no-logarithm   compare=wasserstein | this is the critic's loss of WGAN: the difference goes through no softplus
-    no-half        factor=1       | the penalties are twice as heavy: γ comes with a ½
+    no-half        at=(1,1)       | the penalties are twice as heavy: γ comes with a ½
     unsquared      cost=norm      | the norms are averaged unsquared
     pixel-mean     cost=pixels    | the squares are averaged over the numbers of a sample. They are summed, and so γ
                                   | depends on the resolution
     held-at-one    cost=one       | the slopes are held at 1, as in WGAN-GP; R1 and R2 hold them at 0
     batch-sum      mean=total     | it adds up over the batch; an expectation is a mean
-    r1-alone       at=(1,0)       | R2, the penalty at the fakes, is missing
-    r2-alone       at=(0,1)       | R1, the penalty at the data, is missing
-    r1-twice       at=(2,0)       | both penalties are taken at the data
-    r2-twice       at=(0,2)       | both penalties are taken at the fakes
+    r1-alone       at=(1/2,0)     | R2, the penalty at the fakes, is missing
+    r2-alone       at=(0,1/2)     | R1, the penalty at the data, is missing
+    r1-twice       at=(1,0)       | both penalties are taken at the data
+    r2-twice       at=(0,1)       | both penalties are taken at the fakes
     not-heavier    heavy=unit     | a lazy penalty weighs no more than one in every step, and so pulls less on average
     lighter        heavy=lighter  | a lazy penalty is divided by its interval: it comes more rarely, and weighs less too
-    every-step     due=always     | the penalties come in every step
-    one-early      due=next       | the steps are counted from 1; the first one, 0, is due
+    every-step     every=True     | the penalties come in every step
+    one-early      early=1        | the steps are counted from 1; the first one, 0, is due
     """,
 )
 
@@ -496,12 +494,7 @@ PENALTY_WEIGHT = essay(
     "How heavy should the penalty be?",
     points=5,
     words=120,
-    rubric=(
-        "1 point: predictions. "
-        "2 points: the table. "
-        "1 point: limits. "
-        "1 point: one further experiment."
-    ),
+    rubric=("1 point: predictions. 2 points: the table. 1 point: limits. 1 point: one further experiment."),
 )
 
 
@@ -509,14 +502,5 @@ SET = Set(
     "wgan_gp",
     "09_wgan_gp",
     "A penalty on the slope",
-    (
-        PENALTY_POINTS,
-        GRADIENT_PENALTY,
-        CRITIC_LOSS,
-        OVERSHOOT,
-        INFLUENCE,
-        R3GAN_D_LOSS,
-        DIRAC,
-        PENALTY_WEIGHT,
-    ),
+    (PENALTY_POINTS, GRADIENT_PENALTY, CRITIC_LOSS, OVERSHOOT, INFLUENCE, R3GAN_D_LOSS, DIRAC, PENALTY_WEIGHT),
 )

@@ -510,6 +510,6 @@ PENALTY_WEIGHT = essay(
 SET = Set(
     "wgan_gp",
     "09_wgan_gp",
-    "A penalty on the slope",
+    "Penalties on the slope",
     (PENALTY_POINTS, GRADIENT_PENALTY, CRITIC_LOSS, OVERSHOOT, INFLUENCE, R3GAN_D_LOSS, DIRAC, PENALTY_WEIGHT),
 )

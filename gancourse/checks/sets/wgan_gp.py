@@ -497,7 +497,7 @@ PENALTY_WEIGHT = essay(
     rubric=(
         "1 point: says before looking what each hypothesis predicts; A: with λ = 0.1 fewer clusters and good "
         "samples and a larger W₁ than with 10; B: these three alike, and only slope and reported distance grow as λ "
-        "falls. 2 points: reads the table with its numbers: all eight clusters with 0.1 and 1, about one with 10, "
+        "falls. 2 points: reads the table with its numbers: all eight clusters with 0.1 and 1, one or two with 10, "
         "so A points the wrong way, and B's equal samples fail too; and tells the report from the truth: too large, "
         "by about W²/2λ, where the slope is steep, and useless with 10, where a slope near 1 does not make the "
         "critic the best one (1 point for the clusters alone). 1 point: limits: one ring, two seeds, few steps, one "

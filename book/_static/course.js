@@ -4,7 +4,7 @@
 // What is wider than its box scrolls inside it. Its edge fades while there is more to the right, and the keyboard
 // reaches it. Print uses the width of a formula to make it fit.
 const COURSE_BOXES = ".bd-article mjx-container[display], .bd-article span.math, .bd-article pre, " +
-  ".bd-article .cell_output, .bd-article .pst-scrollable-table-container";
+  ".bd-article .cell_output, .bd-article .cell_output .output, .bd-article .pst-scrollable-table-container";
 
 function markBox(box) {
   const hidden = box.scrollWidth - box.clientWidth;

@@ -24,6 +24,21 @@ function markBoxes() {
   }
 }
 
+// A line may end after a formula, and a point or a comma would begin the next one: they are held together.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const math of document.querySelectorAll(".bd-article span.math")) {
+    const before = math.previousSibling?.data?.match(/[([“‘]+$/)?.[0] ?? "";
+    const after = math.nextSibling?.data?.match(/^[.,;:!?)\]”’]+/)?.[0] ?? "";
+    if (!before && !after) continue;
+    const together = document.createElement("span");
+    together.className = "gc-together";
+    if (before) math.previousSibling.data = math.previousSibling.data.slice(0, -before.length);
+    if (after) math.nextSibling.data = math.nextSibling.data.slice(after.length);
+    math.before(together);
+    together.append(before, math, after);
+  }
+});
+
 document.addEventListener("scroll", ({target}) => {
   if (target instanceof Element && target.matches(COURSE_BOXES)) markBox(target);
 }, {capture: true, passive: true});

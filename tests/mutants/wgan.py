@@ -201,7 +201,7 @@ def one_weighted_sum(real, fake):
 critic_losses.wrong("estimate", lambda real, fake: (real.mean() - fake.mean(), -fake.mean()))
 critic_losses.wrong("both-turned", lambda real, fake: (torch.mean(real) - torch.mean(fake), torch.mean(fake)))
 critic_losses.wrong("no-grad", lambda real, fake: tuple(loss.detach() for loss in two_means(real, fake)))
-critic_losses.wrong("type", lambda real, fake: tuple(loss.item() for loss in two_means(real, fake)))
+critic_losses.wrong("no-grad", lambda real, fake: tuple(loss.item() for loss in two_means(real, fake)))
 critic_losses.wrong("type", lambda real, fake: fake.mean() - real.mean())
 
 
@@ -260,12 +260,6 @@ def forgets_to_store(D, c):
     return share
 
 
-@clip_weights.wrong("not-clipped")
-def clips_gradients(D, c):
-    nn.utils.clip_grad_value_(D.parameters(), c)
-    return torch.cat([(w.abs() > c).flatten() for w in D.parameters()]).float().mean()
-
-
 @clip_weights.wrong("no-biases")
 @torch.no_grad()
 def only_weights(D, c):
@@ -281,7 +275,8 @@ def only_weights(D, c):
 def the_whole_state(D, c):
     share = under_no_grad(D, c)
     for stored in D.state_dict().values():
-        stored.clamp_(-c, c)
+        if stored.is_floating_point():
+            stored.clamp_(-c, c)
     return share
 
 
@@ -398,7 +393,7 @@ def k_is_never_used(D, optimizer, reals, fakes, c):
     return [moves(D, optimizer, reals[0], fakes[0], c)]
 
 
-@critic_steps.wrong("value")
+@critic_steps.wrong("state")
 def exchanges_the_parameters(D, optimizer, reals, fakes, c):
     """New parameters, of which the optimiser knows nothing."""
     told = []

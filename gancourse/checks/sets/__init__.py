@@ -13,7 +13,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "measure": ("05_measuring", "Measuring a GAN"),
     "cgan": ("06_cgan", "Conditional GANs"),
     "lsgan": ("07_lsgan", "Least squares"),
-    "wgan": ("08_wgan", "Wasserstein distance and clipping"),
+    "wgan": ("08_wgan", "Wasserstein GAN"),
 }
 
 

@@ -587,6 +587,6 @@ ONLY_A_UNIT = essay(
 SET = Set(
     "wgan",
     "08_wgan",
-    "Wasserstein distance and clipping",
+    "Wasserstein GAN",
     (W1_LINE, BOUNDS, CRITIC_LOSSES, CLIP_WEIGHTS, CRITIC_STEPS, PARALLEL_LINES, CLIPPED, ONLY_A_UNIT),
 )

@@ -138,7 +138,7 @@ def bound_cases(seed: int) -> list[Case]:
             if steep and within == (number % 2 == 0) and (p @ f[:n] - q @ f[n:]).abs() > 0.1:
                 break
         plan = p[:, None] * q
-        plan[0, 0] += (shift := 0.5 * float(min(plan[0, 1], plan[1, 0])))
+        plan[0, 0] += (shift := float(min(plan[0, 1], plan[1, 0])))  # one way stays empty
         plan[1, 1] += shift
         plan[0, 1] -= shift
         plan[1, 0] -= shift
@@ -162,6 +162,7 @@ _FITS = {
     "rows": lambda p, q, plan: torch.allclose(plan.sum(dim=1), p),
     "columns": lambda p, q, plan: torch.allclose(plan.sum(dim=0), q),
     "signs": lambda p, q, plan: bool((plan >= 0).all()),
+    "strict": lambda p, q, plan: bool((plan > 0).all()),
 }
 
 
@@ -220,6 +221,7 @@ BOUNDS = function(
         "columns": ("columns", "signs"),
         "sums": ("rows", "columns"),
         "positive": ("signs",),
+        "strict": ("rows", "columns", "strict"),
     },
     table="""
     not-divided   slope=one          | the value is not divided by the steepest slope: any multiple of the scores would
@@ -240,6 +242,7 @@ BOUNDS = function(
     rows-only     asked=rows         | the sums of the columns are not looked at: what arrives has to be q
     columns-only  asked=columns      | the sums of the rows are not looked at: what leaves has to be p
     signs-unasked asked=sums         | a negative mass passes, and may make a plan as cheap as one likes
+    no-empty-way  asked=strict       | a plan with an empty way is refused. Most ways of a good plan are empty
     squared       way=square         | the cost squares the distances; that belongs to W₂
     by-axes       way=axes           | the cost adds up the coordinates' distances; here it is the Euclidean distance
     order         last=order         | the two bounds have changed places: a value bounds from below, a plan from above

@@ -212,7 +212,6 @@ TWO_GRADIENTS = function(
         "no_lam": lambda W, sigma, outer, lam: sigma * outer,
         "value": lambda W, sigma, outer, lam: lam / 2 * sigma**2 * torch.ones_like(W),
         "decay": lambda W, sigma, outer, lam: lam * W,
-        "unit": lambda W, sigma, outer, lam: lam * sigma * W / sigma,
         "nothing": lambda W, gamma, sigma, outer: torch.zeros_like(W),
         "unscaled": lambda W, gamma, sigma, outer: (gamma * W).sum() * outer,
         "radial": lambda W, gamma, sigma, outer: (gamma * W / sigma).sum() * W / sigma,
@@ -224,7 +223,6 @@ TWO_GRADIENTS = function(
     },
     table="""
     decay          penalty=decay    | the first is that of weight decay, λW. Only the largest singular value is punished
-    decay-by-sigma penalty=unit     | the first is that of weight decay, λW. Only the largest singular value is punished
     no-sigma       penalty=no_sigma | the first is that of λσ; the penalty squares σ
     halved         penalty=halved   | the ½ of the first is left over; the square brings a factor of two
     doubled        penalty=doubled  | the first has forgotten the ½
@@ -250,7 +248,7 @@ def score_cases(seed: int) -> list[Case]:
     """Scores on both sides of both margins, in unequal numbers."""
     draws = generator_of(seed)
     cases = []
-    for n, m, shift in ((6, 4, 0.3), (5, 7, -0.6), (7, 5, 1.1)):
+    for n, m, shift in ((6, 4, 0.3), (5, 7, -0.6), (7, 9, 2.6)):
         real, fake = (1.5 * torch.randn(k, 1, generator=draws) + s for k, s in ((n, shift), (m, -shift - 0.4)))
         real[0], real[1], fake[0], fake[1] = 2.2 + shift / 4, -1.3, -1.9, 1.4 - shift / 4  # past the margin, and not
         cases.append(Case((real, fake), grads=(0, 1), note=f"{n} real and {m} generated scores"))

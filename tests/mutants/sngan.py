@@ -248,7 +248,7 @@ def from_the_library(real, fake):
 
 hinge_losses.wrong("sigmoid", lambda real, fake: clamped(real.sigmoid(), fake.sigmoid()))
 hinge_losses.wrong("g-hinged", lambda real, fake: (clamped(real, fake)[0], F.relu(1 - fake).mean()))
-hinge_losses.wrong("averaged-first", lambda real, fake: (F.relu(1 - real.mean()) + F.relu(1 + fake.mean()), -fake.mean()))
+hinge_losses.wrong("averaged-first", lambda real, fake: clamped(real.mean(), fake.mean()))
 hinge_losses.wrong("maximised", lambda real, fake: (-clamped(real, fake)[0], clamped(real, fake)[1]))
 hinge_losses.wrong("value", lambda real, fake: (F.relu(1 - real).mean() + F.relu(1 + fake).sum(), -fake.mean()))
 hinge_losses.wrong("no-grad", lambda real, fake: tuple(loss.detach() for loss in clamped(real, fake)))

@@ -157,7 +157,7 @@ SN_WEIGHT = function(
     through-the-round iterate=graph | the value is right, but the gradient goes back through the round as well. u and v
                                     | are constants in the backward pass
     two-rounds        rounds=2      | it makes two rounds of the power iteration, and one is asked for
-    exact             size=exact    | it divides by the exact singular value; one round from the given u does not know it
+    exact             size=exact    | it divides by the exact singular value; one round does not know it
     stale-u           size=stale    | σ is made of the old u: it is too small, and W̄ too large
     u-not-kept        told=old      | the weight is right, but the old u comes back, so that each pass begins anew
     frobenius         size=frobenius | it divides by the root of all squared entries, and W̄ becomes much too small
@@ -375,15 +375,15 @@ HINGE_OPTIMUM = function(
     table="""
     gan-optimum      best=share      | this D is the share of data, the best one of chapter 1; its scores are no
                                      | probabilities, and a hinge has its corners at −1 and 1
-    centred-share    best=centred    | this D is the share of data, moved to between −1 and 1. D's loss is linear between
-                                     | its corners, and a line is lowest at an end
+    centred-share    best=centred    | this D is the share of data, moved to between −1 and 1. D's loss is a line
+                                     | between its corners, lowest at one of them
     difference       best=difference | this D is p − q itself; D's loss is linear between its corners
     turned           best=turned     | D has the sides wrong: it is high where data is likelier
     zero-one         best=probable   | D answers 0 or 1; the corners of the hinge lie at −1 and 1
     beyond           best=beyond     | D answers beyond the corners, and pays for it where the other kind is found too
     ties-up          best=ties_up    | where both are equally likely, 0 is asked for; you give 1. Each costs the same
     ties-down        best=ties_down  | where both are equally likely, 0 is asked for; you give −1. Each costs the same
-    overlap          price=overlap   | the loss is half of what it should be: a place costs twice the smaller probability
+    overlap          price=overlap   | the loss is half of what it should be: each place costs twice the smaller share
     distance         price=distance  | the loss is a distance of p and q. It is large where they overlap
     twice-distance   price=twice     | the loss is a distance of p and q. It is large where they overlap
     half-way         price=one_minus | the total variation is taken off once, and both terms of the loss gain by it
@@ -433,20 +433,20 @@ def _everywhere(W, b, h):
     return torch.ones(len(W), dtype=torch.bool)
 
 
-def local_map(
-    weights, biases, x, slope, *, on=_of_sum, off=same, last=False, left=True, offset=None, keep=same, order=same
-):
+def local_map(weights, biases, x, slope, *, on=_of_sum, off=same, last=False, left=True, offset=None, order=same):
     """The matrix and the offset of the region of x. Knobs: the mask, its small entry, whether the last layer has one.
 
-    On which side of W it stands, the offset, what becomes of the matrix, and the order of the results.
+    On which side of W it stands, the offset, and the order of the results.
     """
     A, h = torch.eye(len(x), dtype=x.dtype), x
     for i, (W, b) in enumerate(zip(weights, biases, strict=True)):
-        straight = i == len(weights) - 1 and not last
-        mask = torch.ones(len(W), dtype=x.dtype) if straight else torch.where(on(W, b, h), 1.0, off(slope)).to(x.dtype)
-        A = mask[:, None] * (W @ A) if left or straight else W @ (torch.where(on(W, b, h), 1.0, off(slope))[:, None] * A)
+        mask = torch.where(on(W, b, h), 1.0, off(slope)).to(x.dtype)
+        if i == len(weights) - 1 and not last:
+            A, h = W @ A, W @ h + b
+            continue
+        A = mask[:, None] * (W @ A) if left else W @ (mask[:, None] * A)
         h = mask * (W @ h + b)
-    return order((keep(A), offset(A, h, x, biases) if offset else h - A @ x))
+    return order((A, offset(A, h, x, biases) if offset else h - A @ x))
 
 
 LOCAL_MAP = function(

@@ -32,11 +32,11 @@ def line_cases(seed: int) -> list[Case]:
     return cases
 
 
-def w1_line(x, y, *, price=Tensor.abs, last=same):
-    """W1 = ∫ |F(t) − G(t)| dt, from the steps of both distribution functions. Knobs: their price, and the end."""
+def w1_line(x, y, *, price=Tensor.abs):
+    """W1 = ∫ |F(t) − G(t)| dt, from the steps of both distribution functions. The knob: what a gap costs."""
     ends = torch.cat([x, y]).sort().values
     F, G = ((samples[:, None] <= ends[:-1]).double().mean(dim=0) for samples in (x, y))
-    return last((price(F - G) * ends.diff()).sum())
+    return (price(F - G) * ends.diff()).sum()
 
 
 def _paired(x, y, *, by=Tensor.abs, order=torch.sort, reduce=torch.mean, most=False):
@@ -70,7 +70,6 @@ W1_LINE = function(
         "sum": torch.sum,
         "square": Tensor.square,
         "root": lambda values: values.square().mean().sqrt(),
-        "sqrt": Tensor.sqrt,
         "all_pairs": lambda x, y: (x[:, None] - y).abs().mean(),
         "means": lambda x, y: (x.mean() - y.mean()).abs(),
         "signed": lambda x, y: x.mean() - y.mean(),
@@ -87,7 +86,7 @@ W1_LINE = function(
                                      | has its share of the mass, 1/n or 1/m
     repeated      paired most=True   | with unequal numbers the last sample of one side is used several times
     summed        paired reduce=sum  | the ways are added up; each carries a share of the mass
-    w2            paired reduce=root | this is W₂: ways are squared, and a root is taken. W₁ averages the ways themselves
+    w2            paired reduce=root | this is W₂: ways are squared, and a root is taken at the end
     squared       paired by=square   | ways are squared; W₁ averages the ways themselves
     means         means              | it compares the means, and mass that moves both ways cancels there
     signed        signed             | it compares the means; a distance of distributions is not negative
@@ -98,7 +97,6 @@ W1_LINE = function(
     kolmogorov    largest            | this is the largest gap of the distribution functions (Kolmogorov and Smirnov).
                                      | It cannot tell near from far
     cramer        price=square       | the gap of the distribution functions is squared; W₁ integrates the gap itself
-    cramer-root   price=square last=sqrt | the gap of the distribution functions is squared; W₁ integrates the gap itself
     interpolated  ranks              | the quantiles are interpolated; those of samples jump from one to the next
     equal-only    some               | right for as many samples of both kinds, and not for unequal numbers
     """,
@@ -127,7 +125,7 @@ def bound_cases(seed: int) -> list[Case]:
     kinds = ("", "", "constant scores", "wrong columns", "wrong rows", "a negative entry")
     for number, (kind, n, m) in enumerate(zip(kinds, (4, 3, 5, 3, 5, 4), (3, 5, 4, 4, 3, 5), strict=True)):
         while True:
-            x, y = torch.randn(n, 2, generator=draws, dtype=DOUBLE), 1 + torch.randn(m, 2, generator=draws, dtype=DOUBLE)
+            x, y = (torch.randn(k, 2, generator=draws, dtype=DOUBLE) for k in (n, m))
             p, q = (uniforms(draws, 0.2, 1.0, k) for k in (n, m))
             p, q = p / p.sum(), q / q.sum()
             f = (0.15 if number == 1 else 2.0) * torch.randn(n + m, generator=draws, dtype=DOUBLE)
@@ -167,8 +165,9 @@ _FITS = {
 
 
 def bounds(
-    x, p, y, q, plan, f_x, f_y, *, asked=("rows", "columns", "signs"), way=torch.cdist, slope=None, value=None, last=same
-):
+    x, p, y, q, plan, f_x, f_y, *, asked=("rows", "columns", "signs"), way=torch.cdist, slope=None, value=None,
+    last=same,
+):  # fmt: skip
     """A critic's value by its steepest secant, and the cost of a plan: W1 lies between. Knobs: see their names."""
     fits = all(_FITS[word](p, q, plan) for word in asked)
     upper = (plan * way(x, y)).sum() if fits else torch.tensor(math.inf)
@@ -421,7 +420,8 @@ def step_cases(seed: int) -> list[Case]:
     cases = []
     for k, m, n, width, lr in ((2, 5, 4, 4, 0.02), (3, 3, 6, 5, 0.01), (4, 4, 4, 3, 0.03)):
         D = Spec("mlp", {"sizes": [2, width, width, 1], "activation": "leaky_relu", "seed": seed % 2**30 + k})
-        optimizer = Spec("optimizer", {"of": 0, "name": "RMSprop", "lr": lr, "eps": 1e-3})  # or rounding moves the last bias
+        options = {"name": "RMSprop", "lr": lr, "eps": 1e-3}  # a small eps lets rounding move the last bias
+        optimizer = Spec("optimizer", {"of": 0, **options})
         reals = 1.5 + torch.randn(k, m, 2, generator=draws)
         fakes = 0.7 * torch.randn(k, n, 2, generator=draws) - 0.5
         c = uniform(draws, 0.25, 0.35)
@@ -547,7 +547,7 @@ CLIPPED = numbers(
     slope-is-c    0.05 0.5 * * *         | c bounds each weight. A slope adds up 128 ways and multiplies three layers
     no-widths     5*0.01**3 5*0.1**3 * * * | the layers multiply, and each hidden layer also adds up 128 ways
     one-width     5*0.01**3*128 5*0.1**3*128 * * * | both hidden layers add up 128 ways, not one of them
-    three-widths  5*1.28**3 5*12.8**3 * * * | the input and the score have one unit each; only the two hidden layers add up
+    three-widths  5*1.28**3 5*12.8**3 * * * | the input has one unit; only the two hidden layers add up
     roots         5*0.01**3*128 * * * *  | the two hidden layers add up 128 ways each
     slope         K 1000*K *  * *        | these are slopes; the samples lie 5 apart
     linear-in-c   5*K 50*K * * *         | the second number: c enters once for each of the three layers

@@ -57,14 +57,11 @@ POWER_ITERATION = function(
     let={
         "one": lambda steps: 1,
         "more": lambda steps: steps + 1,
-        "less": lambda steps: max(steps - 1, 1),
         "raw": same,
         "by_largest": lambda x: x / x.abs().max(),
-        "by_sum": lambda x: x / x.abs().sum(),
         "ones": lambda u: normalize(torch.ones_like(u), dim=0),
         "late": lambda W, before, u, v: before @ W @ v,
         "square": lambda W, before, u, v: (u @ W @ v) ** 2,
-        "root": lambda W, before, u, v: (u @ W @ v).sqrt(),
         "frobenius": lambda W, before, u, v: W.norm(),
         "exchange": lambda found: (found[0], found[2], found[1]),
         "exact": When(_exact),
@@ -73,14 +70,11 @@ POWER_ITERATION = function(
     exact          exact           | this is the singular value itself. Asked for is what so many rounds know of it
     one-round      count=one       | whatever `steps` is, it makes one round
     one-more       count=more      | it makes one round too many
-    one-less       count=less      | it makes one round too few
     not-normalised unit=raw        | the vectors are not brought to length 1, and grow with each round
     by-largest     unit=by_largest | the vectors are divided by their largest entry; they should have the length 1
-    by-sum         unit=by_sum     | the vectors are divided by the sum of their entries; they should have the length 1
     own-start      start=ones      | it begins with a vector of its own. The given u remembers all rounds before
     stale-u        last=late       | σ is made of the u from before the last half of the round, and is too small
     squared        last=square     | this is σ², the largest eigenvalue of WᵀW
-    rooted         last=root       | a root is taken; u and v have the length 1, and σ is what W does to v
     frobenius      last=frobenius  | this is the root of all squared entries, which counts all singular values
     exchanged      turn=exchange   | u and v have changed places in the result
     """,
@@ -117,16 +111,6 @@ def sn_weight(
     return by(W, cut(sigma)), old if told == "old" else u.detach()
 
 
-class _Graph:
-    """A context that keeps the graph."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-
 def _per_filter(W, u):
     return W / W.flatten(1).norm(dim=1).view(-1, *[1] * (W.ndim - 1)), sn_weight(W, u)[1]
 
@@ -139,15 +123,12 @@ SN_WEIGHT = function(
     reference=sn_weight,
     let={
         "detach": Tensor.detach,
-        "graph": _Graph,
+        "graph": torch.enable_grad,
         "multiply": torch.mul,
         "shrink": lambda W, sigma: W / sigma.clamp(min=1),
-        "root": Tensor.sqrt,
-        "square": Tensor.square,
         "stale": lambda W, before, u, v: before @ W.flatten(1) @ v,
         "frobenius": lambda W, before, u, v: W.norm(),
         "exact": lambda W, before, u, v: torch.linalg.matrix_norm(W.flatten(1), 2),
-        "largest": lambda W, before, u, v: W.abs().max(),
         "per_filter": _per_filter,
         "old": "old",
     },
@@ -161,13 +142,10 @@ SN_WEIGHT = function(
     stale-u           size=stale    | σ is made of the old u: it is too small, and W̄ too large
     u-not-kept        told=old      | the weight is right, but the old u comes back, so that each pass begins anew
     frobenius         size=frobenius | it divides by the root of all squared entries, and W̄ becomes much too small
-    largest-entry     size=largest  | it divides by the largest entry; that is no bound of the slope
     per-filter        per_filter    | each output has a length of its own here (weight normalisation). σ belongs to the
                                     | whole matrix
     multiplied        by=multiply   | it multiplies by σ and should divide
     only-shrinks      by=shrink     | small weights stay as they are. Algorithm 1 divides by σ also where it is below 1
-    rooted            cut=root      | it divides by the root of σ
-    squared           cut=square    | it divides by σ²
     """,
 )
 
@@ -208,9 +186,7 @@ TWO_GRADIENTS = function(
     let={
         "no_sigma": lambda W, sigma, outer, lam: lam * outer,
         "halved": lambda W, sigma, outer, lam: lam / 2 * sigma * outer,
-        "doubled": lambda W, sigma, outer, lam: 2 * lam * sigma * outer,
         "no_lam": lambda W, sigma, outer, lam: sigma * outer,
-        "value": lambda W, sigma, outer, lam: lam / 2 * sigma**2 * torch.ones_like(W),
         "decay": lambda W, sigma, outer, lam: lam * W,
         "nothing": lambda W, gamma, sigma, outer: torch.zeros_like(W),
         "unscaled": lambda W, gamma, sigma, outer: (gamma * W).sum() * outer,
@@ -218,14 +194,12 @@ TWO_GRADIENTS = function(
         "sphere": lambda W, gamma, sigma, outer: (gamma * W).sum() * W / W.square().sum(),
         "project": lambda W, gamma, sigma, outer: (gamma * outer).sum() * outer,
         "one": lambda sigma: 1.0,
-        "square": Tensor.square,
         "swap": lambda pair: pair[::-1],
     },
     table="""
     decay          penalty=decay    | the first is that of weight decay, λW. Only the largest singular value is punished
     no-sigma       penalty=no_sigma | the first is that of λσ; the penalty squares σ
     halved         penalty=halved   | the ½ of the first is left over; the square brings a factor of two
-    doubled        penalty=doubled  | the first has forgotten the ½
     no-lambda      penalty=no_lam   | λ does not enter the first
     smallest       which=-1         | it takes the smallest singular value
     sigma-constant onto=nothing     | the second takes σ for a constant; it changes with W
@@ -235,7 +209,6 @@ TWO_GRADIENTS = function(
     projected      onto=project     | the second takes out what Γ has along u₁v₁ᵀ; the factor is the product of Γ with W̄
     added          sign=1           | the second has a plus; what would only make W longer is taken out
     not-divided    by=one           | the second is not divided by σ
-    twice-divided  by=square        | the second is divided by σ²
     order          order=swap       | the two gradients have changed places
     """,
 )
@@ -273,26 +246,22 @@ HINGE_LOSSES = function(
     reference=hinge_losses,
     let={
         "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
         "sum": torch.sum,
         "mean": torch.mean,
         "square": lambda x: torch.relu(x).square(),
         "softplus": softplus,
         "linear": same,
-        "leaky": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
         "g_hinge": lambda real, fake: torch.relu(1 - fake).mean(),
         "g_refused": lambda real, fake: torch.relu(1 + fake).mean(),
         "g_up": lambda real, fake: fake.mean(),
         "g_minimax": lambda real, fake: -torch.relu(1 + fake).mean(),
         "g_data": lambda real, fake: real.mean() - fake.mean(),
-        "g_log": lambda real, fake: softplus(-fake).mean(),
         "swap": lambda real, fake: hinge_losses(real, fake)[::-1],
         "pooled": lambda real, fake: (torch.relu(torch.cat([1 - real, 1 + fake])).mean(), -fake.mean()),
     },
     table="""
     sigmoid         see=sigmoid   | a sigmoid comes first. Then the data's term is never 0, and the fakes' has its slope
                                   | everywhere: no margin is ever reached
-    tanh            see=tanh      | tanh comes first, and no score reaches a margin
     maximised       d=-1          | D's loss is the value that D makes large, with the sign of the paper
     g-hinged        g=g_hinge     | G's loss has a hinge. G's has none: a fake past D's margin is still worth raising
     g-hinge-of-d    g=g_refused   | G's loss is D's term on fakes: it would be lowest for fakes that D refuses
@@ -300,15 +269,12 @@ HINGE_LOSSES = function(
                                   | margin, which is where they begin
     g-sign          g=g_up        | G's loss has the wrong sign: it is lowest for low scores
     g-on-data       g=g_data      | G's loss holds the real scores, and G cannot move them
-    g-cross-entropy g=g_log       | G's loss is the non-saturating one; in the hinge game it is linear
     swapped         to=(1,-1)     | D's two terms have changed directions: it wants fakes above 1 and data below −1
-    both-high       to=(-1,-1)    | D wants data and fakes above 1
     real-only       on=(1,0)      | the fakes do not enter D's loss
     fake-only       on=(0,1)      | the data does not enter D's loss
     halved          d=1/2         | D's loss is the mean of its two terms; they are added
     no-margin       at=0          | the margin is 0, so a D that answers 0 to everything pays nothing
     linear          bend=linear   | there is no hinge: this is 2 plus a critic's loss, and has no lowest value
-    leaky           bend=leaky    | past the margin the loss goes on falling; a hinge is flat there
     softplus        bend=softplus | the hinge is smoothed: softplus belongs to the cross-entropy
     squared         bend=square   | the hinge is squared
     averaged-first  inside=mean   | the scores are averaged before the hinge; every sample has a margin of its own
@@ -367,8 +333,6 @@ HINGE_OPTIMUM = function(
         "beyond": lambda p, q: 2 * (p - q).sign(),
         "overlap": lambda p, q: torch.minimum(p, q).sum(),
         "distance": lambda p, q: (p - q).abs().sum() / 2,
-        "twice": lambda p, q: (p - q).abs().sum(),
-        "one_minus": lambda p, q: 2 - (p - q).abs().sum() / 2,
         "zero": lambda p, q: 0 * p.sum(),
         "two": lambda p, q: 2 + 0 * p.sum(),
     },
@@ -385,8 +349,6 @@ HINGE_OPTIMUM = function(
     ties-down        best=ties_down  | where both are equally likely, 0 is asked for; you give −1. Each costs the same
     overlap          price=overlap   | the loss is half of what it should be: each place costs twice the smaller share
     distance         price=distance  | the loss is a distance of p and q. It is large where they overlap
-    twice-distance   price=twice     | the loss is a distance of p and q. It is large where they overlap
-    half-way         price=one_minus | the total variation is taken off once, and both terms of the loss gain by it
     never-pays       price=zero      | this D does pay: where both kinds are found, one of them is on the wrong side
     pays-fully       price=two       | 2 is the loss of a D that answers 0 to everything
     g-sign           g=1             | G's loss has the wrong sign
@@ -465,7 +427,6 @@ LOCAL_MAP = function(
         "score": lambda A, h, x, biases: h,
         "nothing": lambda A, h, x, biases: 0 * h,
         "last_bias": lambda A, h, x, biases: biases[-1],
-        "plus": lambda A, h, x, biases: h + A @ x,
         "swap": lambda pair: pair[::-1],
     },
     table="""
@@ -481,7 +442,6 @@ LOCAL_MAP = function(
     offset-score   offset=score    | the offset is the score at x itself; the matrix has a part in it already
     offset-zero    offset=nothing  | the offset is missing: a region's map is affine, not linear
     offset-bias    offset=last_bias | the offset is the last bias; those before come through the layers too
-    offset-plus    offset=plus     | the sign of the offset's second part
     order          order=swap      | matrix and offset have changed places
     """,
 )
@@ -500,10 +460,8 @@ SLOPES = numbers(
     operator      1 * * * *          | the first number: a pixel is seen by several windows
     stride        4 * * * *          | the first number: with a stride of 2 a pixel is seen by half as many windows in
                                      | each direction
-    both-axes     16;4*sqrt(2) * * * * | the first number: how many windows see a pixel, in one direction
     second-unit   2 1 * * *          | the second number: on a large constant picture all nine entries add up
     second-nine   * 9 * * *          | the second number: the nine entries are equal, and their squares sum to 1
-    second-root   * sqrt(3) * * *    | the second number: the nine entries are equal, and their squares sum to 1
     converged     * * 1 * *          | the third number: one round does not know σ yet
     upside-down   * * sqrt(82/10)/3 * * | the third number is estimate by σ. The layer has σ by estimate
     half-round    * * 3/sqrt(5) * *  | the third number uses the u from before the round
@@ -512,7 +470,6 @@ SLOPES = numbers(
     first-only    * * * 4 *          | the fourth number: this activation is steeper than 1 in places
     all-layers    * * * 1.129**5 *   | the fourth number: the first layer is not normalised
     sum-of-layers * * * 4+5*1.129;4+5 * | the fourth number: slopes of layers multiply
-    one-more      * * * 4*1.129**6 * | the fourth number: there is no activation after the last layer
     one-activation * * * 4*1.129 *   | the fourth number: there are five activations
     always-one    * * * * 1          | the last number would be right if some unit were above 0
     relu          * * * * 0          | the last number is that of ReLU; here the slope below 0 is 0.2

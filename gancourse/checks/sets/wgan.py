@@ -39,23 +39,26 @@ def w1_line(x, y, *, price=Tensor.abs):
     return (price(F - G) * ends.diff()).sum()
 
 
-def _paired(x, y, *, by=Tensor.abs, order=torch.sort, reduce=torch.mean, most=False):
-    """Sample i of the one goes to sample i of the other: of as many as there are, or with the last ones repeated."""
-    pick = max if most else min
-    k = pick(len(x), len(y))
-    x, y = (order(samples).values for samples in (x, y))
-    return reduce(by(x[torch.arange(k).clamp(max=len(x) - 1)] - y[torch.arange(k).clamp(max=len(y) - 1)]))
+def _in_order(samples):
+    return samples.sort().values
 
 
-class _AsGiven:
-    def __init__(self, values):
-        self.values = values
+def _paired(x, y, *, order=_in_order, reduce=torch.mean):
+    """Sample i of the one goes to sample i of the other, as long as there are both."""
+    k = min(len(x), len(y))
+    return reduce((order(x)[:k] - order(y)[:k]).abs())
 
 
-def _at_ranks(x, y, *, k=101, how="linear"):
+def _largest_gap(x, y):
+    ends = torch.cat([x, y])
+    F, G = ((samples[:, None] <= ends).double().mean(dim=0) for samples in (x, y))
+    return (F - G).abs().max()
+
+
+def _at_ranks(x, y):
     """Quantiles at equal steps, instead of where they jump."""
-    at = torch.linspace(0, 1, k, dtype=DOUBLE)
-    return (x.quantile(at, interpolation=how) - y.quantile(at, interpolation=how)).abs().mean()
+    at = torch.linspace(0, 1, 101, dtype=DOUBLE)
+    return (x.quantile(at) - y.quantile(at)).abs().mean()
 
 
 W1_LINE = function(
@@ -66,34 +69,26 @@ W1_LINE = function(
     reference=w1_line,
     let={
         "paired": _paired,
-        "given": _AsGiven,
+        "given": same,
         "sum": torch.sum,
         "square": Tensor.square,
         "root": lambda values: values.square().mean().sqrt(),
         "all_pairs": lambda x, y: (x[:, None] - y).abs().mean(),
         "means": lambda x, y: (x.mean() - y.mean()).abs(),
-        "signed": lambda x, y: x.mean() - y.mean(),
         "nearest": lambda x, y: (x[:, None] - y).abs().amin(dim=1).mean(),
-        "by_place": lambda x, y, mean=torch.mean: mean(_gaps(x, y)),
-        "largest": lambda x, y: _gaps(x, y).max(),
+        "largest": _largest_gap,
         "ranks": _at_ranks,
         "some": RightBut((1, 2)),
     },
     table="""
     unsorted      paired order=given | sample i goes to sample i as they come. The best plan keeps the order on the line
-    unsorted-sum  paired order=given reduce=sum | sample i goes to sample i as they come, and the ways are added up
     cut-off       paired             | with unequal numbers the largest samples of one side are left out. Every sample
                                      | has its share of the mass, 1/n or 1/m
-    repeated      paired most=True   | with unequal numbers the last sample of one side is used several times
     summed        paired reduce=sum  | the ways are added up; each carries a share of the mass
     w2            paired reduce=root | this is W₂: ways are squared, and a root is taken at the end
-    squared       paired by=square   | ways are squared; W₁ averages the ways themselves
     means         means              | it compares the means, and mass that moves both ways cancels there
-    signed        signed             | it compares the means; a distance of distributions is not negative
     all-pairs     all_pairs          | each sample of the one goes to all of the other: that is one plan, and a dear one
     nearest       nearest            | every sample goes to the nearest of the other kind, so some receive too much
-    no-widths     by_place           | the gaps of the distribution functions are averaged without the widths over which
-                                     | they last
     kolmogorov    largest            | this is the largest gap of the distribution functions (Kolmogorov and Smirnov).
                                      | It cannot tell near from far
     cramer        price=square       | the gap of the distribution functions is squared; W₁ integrates the gap itself
@@ -101,12 +96,6 @@ W1_LINE = function(
     equal-only    some               | right for as many samples of both kinds, and not for unequal numbers
     """,
 )
-
-
-def _gaps(x, y):
-    ends = torch.cat([x, y])
-    F, G = ((samples[:, None] <= ends).double().mean(dim=0) for samples in (x, y))
-    return (F - G).abs()
 
 
 # 2 Two bounds ----------------------------------------------------------------------------------------
@@ -135,21 +124,14 @@ def bound_cases(seed: int) -> list[Case]:
             steep = slopes[i, j] > 1.5 if number != 1 else slopes[i, j] < 0.8
             if steep and within == (number % 2 == 0) and (p @ f[:n] - q @ f[n:]).abs() > 0.1:
                 break
-        plan = p[:, None] * q
-        plan[0, 0] += (shift := float(min(plan[0, 1], plan[1, 0])))  # one way stays empty
-        plan[1, 1] += shift
-        plan[0, 1] -= shift
-        plan[1, 0] -= shift
+        plan, turn = p[:, None] * q, torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=DOUBLE)
+        plan[:2, :2] += min(float(plan[0, 1]), float(plan[1, 0])) * turn  # one way stays empty
         if kind == "wrong columns":
             plan = p[:, None] * q.roll(1)
         elif kind == "wrong rows":
             plan = p.roll(1)[:, None] * q
         elif kind == "a negative entry":
-            more = float(plan[2, 2]) + 0.05
-            plan[2, 2] -= more
-            plan[2, 3] += more
-            plan[3, 2] += more
-            plan[3, 3] -= more
+            plan[2:4, 2:4] -= (float(plan[2, 2]) + 0.05) * turn
         f = torch.full_like(f, 0.7) if kind == "constant scores" else -f if kind == "wrong columns" else f
         note = kind or ("steep scores" if number == 0 else "flat scores")
         cases.append(Case((x, p, y, q, plan, f[:n], f[n:]), note=note))
@@ -176,22 +158,12 @@ def bounds(
     return last((gain / K if K > 0 else torch.zeros(()), upper))
 
 
-def _lipschitz(x, y, f_x, f_y, *, of=Tensor.max):
-    slopes, _ = _steepest(torch.cat([x, y]), torch.cat([f_x, f_y]))
-    return of(slopes)
+def _lipschitz(x, y, f_x, f_y):
+    return _steepest(torch.cat([x, y]), torch.cat([f_x, f_y]))[0].max()
 
 
 def _cross(x, y, f_x, f_y):
     return ((f_x[:, None] - f_y).abs() / torch.cdist(x, y)).max()
-
-
-def _within(x, y, f_x, f_y):
-    return torch.maximum(_steepest(x, f_x)[0].max(), _steepest(y, f_y)[0].max())
-
-
-def _mean_slope(x, y, f_x, f_y):
-    slopes = _lipschitz(x, y, f_x, f_y, of=same)
-    return slopes.sum() / (len(slopes) * (len(slopes) - 1))
 
 
 BOUNDS = function(
@@ -204,14 +176,10 @@ BOUNDS = function(
         "one": lambda *_: torch.ones(()),
         "at_least_one": lambda *args: _lipschitz(*args).clamp(min=1),
         "cross": _cross,
-        "within": _within,
-        "mean": _mean_slope,
-        "upside": lambda *args: 1 / _lipschitz(*args).clamp(min=1e-12),
         "turned": lambda p, q, f_x, f_y: q @ f_y - p @ f_x,
         "size": lambda p, q, f_x, f_y: (p @ f_x - q @ f_y).abs(),
         "plain": lambda p, q, f_x, f_y: f_x.mean() - f_y.mean(),
         "square": lambda x, y: torch.cdist(x, y).square(),
-        "axes": lambda x, y: torch.cdist(x, y, p=1),
         "order": lambda pair: pair[::-1],
         "not_finite": RightBut((2,), not_finite),
         "constant": RightBut((2,)),
@@ -228,9 +196,6 @@ BOUNDS = function(
     only-if-steep slope=at_least_one | flat scores are not divided. K may be below 1, and then the bound is too low
     cross-only    slope=cross        | only slopes between a place of x and one of y are looked at. The steepest may lie
                                      | between two places of one kind
-    within-only   slope=within       | only slopes between places of one kind are looked at
-    mean-slope    slope=mean         | it divides by a mean slope; the constant is the steepest
-    multiplied    slope=upside       | it multiplies by the steepest slope and should divide
     sign          value=turned       | the lower bound has the sign turned: the critic is to be high on p, the data
     absolute      value=size         | the lower bound is never negative here. A critic that has the sides wrong proves
                                      | nothing, and a negative bound says so
@@ -243,7 +208,6 @@ BOUNDS = function(
     signs-unasked asked=sums         | a negative mass passes, and may make a plan as cheap as one likes
     no-empty-way  asked=strict       | a plan with an empty way is refused. Most ways of a good plan are empty
     squared       way=square         | the cost squares the distances; that belongs to W₂
-    by-axes       way=axes           | the cost adds up the coordinates' distances; here it is the Euclidean distance
     order         last=order         | the two bounds have changed places: a value bounds from below, a plan from above
     constant-nan  not_finite         | with constant scores it divides 0 by 0
     at-constant   constant           | right, except for constant scores, which prove the bound 0
@@ -264,15 +228,10 @@ def loss_cases(seed: int) -> list[Case]:
     return cases
 
 
-def critic_losses(real_scores, fake_scores, *, see=same, by=torch.mean, on=(-1, 1), g=-1, at_g=same, d=same):
+def critic_losses(real_scores, fake_scores, *, see=same, by=torch.mean, on=(-1, 1), g=-1, d=same):
     """Arjovsky et al. 2017, algorithm 1. Knobs: what scores go through, the mean, the signs, and both results."""
     real, fake = see(real_scores), see(fake_scores)
-    return d(on[0] * by(real) + on[1] * by(fake)), g * by(at_g(fake))
-
-
-def _pooled(real, fake):
-    signed = torch.cat([-real, fake])
-    return signed.mean(), -fake.mean()
+    return d(on[0] * by(real) + on[1] * by(fake)), g * by(fake)
 
 
 CRITIC_LOSSES = function(
@@ -285,13 +244,7 @@ CRITIC_LOSSES = function(
         "sigmoid": torch.sigmoid,
         "sum": torch.sum,
         "abs": Tensor.abs,
-        "pooled": _pooled,
-        "log": torch.nn.functional.logsigmoid,
-        "relu": torch.relu,
-        "cross_entropy": lambda real, fake: (
-            torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean(),
-            torch.nn.functional.softplus(-fake).mean(),
-        ),
+        "pooled": lambda real, fake: (torch.cat([-real, fake]).mean(), -fake.mean()),
         "order": lambda real, fake: critic_losses(real, fake)[::-1],
         "with_data": lambda real, fake: (fake.mean() - real.mean(), real.mean() - fake.mean()),
         "cut": lambda real, fake: (fake.detach().mean() - real.mean(), -fake.mean()),
@@ -304,16 +257,12 @@ CRITIC_LOSSES = function(
     g-sign        g=1            | G's loss has the wrong sign: G would make its samples score low
     g-on-data     with_data      | G's loss holds the real scores. They make it minus the critic's, and G cannot move
                                  | them
-    added         on=(-1,-1)     | both means enter the critic's loss with one sign: it would raise all scores
     real-only     on=(-1,0)      | the fakes do not enter the critic's loss
     fake-only     on=(0,1)       | the data does not enter the critic's loss
     sigmoid       see=sigmoid    | a sigmoid comes first; a critic's score is any number, and it saturates nowhere
-    logarithms    see=log        | the scores go through a logarithm of a sigmoid; here the means are of the scores
-    cross-entropy cross_entropy  | these are the losses of the first GAN; a critic's are plain means of scores
     summed        by=sum         | it adds up over the batch; with unequal batches the larger one would count more
     pooled        pooled         | the critic's loss is one mean over both batches; each has a mean of its own
     absolute      d=abs          | the critic's loss is an absolute value: it could not tell its two sides apart
-    clamped       d=relu         | the critic's loss is cut off at 0. A good critic's is negative
     order         order          | the two losses have changed places
     cut-for-d     cut            | the value is right, and the critic learns nothing from the fakes' scores. What is
                                  | detached in a training step is the sample, before the critic sees it
@@ -353,8 +302,8 @@ def _share(flat, c, D):
     return (flat.abs() > c).float().mean()
 
 
-def _modules(kind):
-    return lambda D: [w for module in D.modules() if isinstance(module, kind) for w in module.parameters()]
+def _of_linear(D):
+    return [w for module in D.modules() if isinstance(module, torch.nn.Linear) for w in module.parameters()]
 
 
 CLIP_WEIGHTS = function(
@@ -366,22 +315,16 @@ CLIP_WEIGHTS = function(
     probe="aftermath",
     let={
         "matrices": lambda D: [w for w in D.parameters() if w.ndim > 1],
-        "linear": _modules(torch.nn.Linear),
-        "first": lambda D: list(D.parameters())[:2],
-        "last": lambda D: list(D.parameters())[-2:],
+        "linear": _of_linear,
         "upper": lambda w, c, norm: w.clamp(max=c),
         "positive": lambda w, c, norm: w.clamp(0, c),
         "tanh": lambda w, c, norm: c * torch.tanh(w / c),
         "scaled": lambda w, c, norm: w * min(1.0, c / norm),
-        "each": lambda w, c, norm: w * min(1.0, c / max(float(w.norm()), c)),
-        "largest": lambda w, c, norm: w * min(1.0, c / max(float(w.abs().max()), c)),
-        "signs": lambda w, c, norm: c * w.sign(),
         "stay": lambda w, c, norm: w,
         "outside": lambda w, c, norm: torch.where(w.abs() > c, torch.zeros_like(w), w),
         "count": lambda flat, c, D: (flat.abs() > c).sum().float(),
         "inside": lambda flat, c, D: 1 - _share(flat, c, D),
         "upper_end": lambda flat, c, D: (flat > c).float().mean(),
-        "by_tensor": lambda flat, c, D: sum(_share(w, c, D) for w in D.parameters()) / len(list(D.parameters())),
     },
     table="""
     not-clipped     change=stay .0    | the parameters are what they were: a new tensor changes no network
@@ -389,24 +332,17 @@ CLIP_WEIGHTS = function(
                                       | which is every parameter
     spares-batchnorm which=linear .0  | scale and shift of BatchNorm are spared. Algorithm 1 clips every parameter, and
                                       | the authors' program does so too
-    first-only      which=first .0    | only the first layer is clipped
-    last-only       which=last .0     | only the last layer is clipped
     upper-only      change=upper .0   | only what lies above c is brought back; the box has two ends
     positive        change=positive .0 | the box runs from 0 to c, and loses all negative weights
     squashed        change=tanh .0    | the weights are squeezed into the box; clipping leaves alone what lies inside
     norm            change=scaled .0  | all parameters are scaled by their norm, as gradients are sometimes clipped; the
                                       | box holds each number by itself
-    norm-by-tensor  change=each .0    | each tensor is scaled by its norm; the box holds each number by itself
-    scaled          change=largest .0 | each tensor is scaled until its largest number fits; the box holds each number
-                                      | by itself
-    signs           change=signs .0   | every parameter is put at an end of the box. It may end there; it need not
     zeroed          change=outside .0 | what lies outside becomes 0; clipping puts it at the nearer end
     buffers-too     buffers=True .buffers | the running statistics of BatchNorm are clipped as well. They are no
                                       | parameters: they tell what the data was like
     count           told=count .output | it returns a number of parameters, and a share is asked for
     share-inside    told=inside .output | it returns the share of those that were inside the box
     upper-end       told=upper_end .output | only the parameters above c are counted; the box has two ends
-    mean-of-shares  told=by_tensor .output | each tensor has the same weight in the share; each parameter should
     """,
 )
 
@@ -477,13 +413,11 @@ CRITIC_STEPS = function(
     let={
         "sum": torch.sum,
         "sigmoid": torch.sigmoid,
-        "abs": Tensor.abs,
         "matrices": lambda D: [w for w in D.parameters() if w.ndim > 1],
         "none": "",
         "before": "before",
         "once": "once",
         "first": lambda batches: batches[:1].expand_as(batches),
-        "backwards": lambda batches: batches.flip(0),
     },
     table="""
     descends      sign=1          | the critic makes the estimate small: data would score low, and G be led away from it
@@ -495,7 +429,6 @@ CRITIC_STEPS = function(
     no-biases     what=matrices   | the biases are not clipped; algorithm 1 clips every parameter
     not-cleared   clear=False     | gradients are not cleared: each move adds those of all moves before
     one-batch     order=first     | all moves use the first batch; each has a batch of its own
-    backwards     order=backwards | the batches come in reverse order
     sigmoid       see=sigmoid     | a sigmoid comes first; a critic's score is any number
     summed        by=sum          | it adds up over the batch; with unequal batches the larger one counts more
     logs-the-loss log=-1          | the log holds the critic's loss; the estimate is minus that
@@ -516,9 +449,6 @@ PARALLEL_LINES = numbers(
     signed         -1/4;-1/4 1;-1 * * * | the first number is a distance, and never negative
     wrong-way      1/4 1 * * *       | the second number has the wrong sign: θ is on the left, and a larger θ is nearer
     no-slope       * 0 * * *         | the second number: W₁ is |θ|, which has a slope wherever θ is not 0
-    squared        1/16 -1/2 * * *   | the first two belong to the squared distance
-    pair-distance  1/3..0.5 * * * *  | the first number: the best plan moves each point straight across; another costs
-                                     | more
     bits           * * 1 * *         | the third number is in bits; the course measures in nats
     value-function * * 2*log(2) * *  | the third number is the constant of chapter 3; the divergence itself is half
     infinite       * * inf * *       | the third number: it is the Kullback–Leibler divergence that is infinite here
@@ -527,7 +457,6 @@ PARALLEL_LINES = numbers(
     l1             * * * * 2         | the last number is Σ|p − q|; total variation is half of it
     half           * * * * 1/2       | the last number: the largest difference of probabilities of one set. Take the
                                      | line of the data for the set
-    touching       * * * * 0         | the last number would be 0 only for θ = 0
     """,
 )
 
@@ -548,19 +477,14 @@ CLIPPED = numbers(
     no-widths     5*0.01**3 5*0.1**3 * * * | the layers multiply, and each hidden layer also adds up 128 ways
     one-width     5*0.01**3*128 5*0.1**3*128 * * * | both hidden layers add up 128 ways, not one of them
     three-widths  5*1.28**3 5*12.8**3 * * * | the input has one unit; only the two hidden layers add up
-    roots         5*0.01**3*128 * * * *  | the two hidden layers add up 128 ways each
-    slope         K 1000*K *  * *        | these are slopes; the samples lie 5 apart
     linear-in-c   5*K 50*K * * *         | the second number: c enters once for each of the three layers
     squared-in-c  5*K 500*K * * *        | the second number: c enters once for each of the three layers
     depth-free    * * 5*K * *            | the third number: two layers more multiply the slope twice
     depth-by-c    * * 5*K*0.0001 * *     | the third number: a layer multiplies by c, and also adds up 128 ways
-    one-layer     * * 5*K*1.28 * *       | the third number is for one layer more
-    three-layers  * * 5*K*1.28**3 * *    | the third number is for three layers more
     raw           * * * 5*K *            | the fourth number: divide by the slope, and the distance is left
     unit          * * * 1 *              | the fourth number: it is the estimate that is divided, not the slope
     sign          * * * * -3             | the last number: the log holds the loss, and a distance is not negative
     loss-itself   * * * * 3*K;-3*K       | the last number: the loss is in units of the critic's slope
-    of-the-first  * * * * 0.6;-0.6       | the last number is a part of the first distance; the distance is asked for
     """,
 )
 

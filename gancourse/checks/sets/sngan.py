@@ -276,7 +276,7 @@ HINGE_LOSSES = function(
     no-margin       at=0          | the margin is 0, so a D that answers 0 to everything pays nothing
     linear          bend=linear   | there is no hinge: this is 2 plus a critic's loss, and has no lowest value
     softplus        bend=softplus | the hinge is smoothed: softplus belongs to the cross-entropy
-    squared         bend=square   | the hinge is squared
+    squared         bend=square   | the hinge is squared; past its corner it is a line
     averaged-first  inside=mean   | the scores are averaged before the hinge; every sample has a margin of its own
     summed          by=sum        | it adds up over the batch; an expectation is a mean
     pooled          pooled        | D's loss is one mean over both batches; each has a mean of its own

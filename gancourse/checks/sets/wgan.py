@@ -122,7 +122,7 @@ def bound_cases(seed: int) -> list[Case]:
             slopes, (i, j) = _steepest(torch.cat([x, y]), f)
             within = (i < n) == (j < n)
             steep = slopes[i, j] > 1.5 if number != 1 else slopes[i, j] < 0.8
-            if steep and within == (number % 2 == 0) and (p @ f[:n] - q @ f[n:]).abs() > 0.1:
+            if steep and within == (number % 2 == 0) and p @ f[:n] - q @ f[n:] > 0.1:
                 break
         plan, turn = p[:, None] * q, torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=DOUBLE)
         plan[:2, :2] += min(float(plan[0, 1]), float(plan[1, 0])) * turn  # one way stays empty

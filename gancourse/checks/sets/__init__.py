@@ -14,6 +14,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "cgan": ("06_cgan", "Conditional GANs"),
     "lsgan": ("07_lsgan", "Least squares"),
     "wgan": ("08_wgan", "Wasserstein GAN"),
+    "wgan_gp": ("09_wgan_gp", "Penalties on the slope"),
     "sngan": ("10_sngan", "Spectral normalisation"),
 }
 

@@ -45,8 +45,9 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 
 def test_every_chapter_has_one():
-    assert {widgets.get(name).chapter for name in NAMES} == set(range(1, 8))
-    assert [name for chapter in range(1, 8) for name in widgets.names(chapter)] == NAMES
+    chapters = {widgets.get(name).chapter for name in NAMES}
+    assert chapters >= set(range(1, 8))
+    assert [name for chapter in sorted(chapters) for name in widgets.names(chapter)] == NAMES
     for name in NAMES:
         widget = widgets.get(name)
         assert widget.name == name and widget.about.endswith(".") and len(widget.about) < 200

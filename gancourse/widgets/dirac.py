@@ -26,15 +26,15 @@ LIMIT = 2.5
 def pushes(theta: float, psi: float, game: str, gamma: float) -> tuple[float, float]:
     """Return what G adds to θ and D to ψ per unit of the learning rate: minus the slopes of their losses.
 
-    The data are a point at 0, the generator draws a point at θ, and D(x) = ψ x (Mescheder et al. 2018, section 2).
+    The cross-entropy is the minimax game's. The data are a point at 0, the generator draws a point at θ, and D(x) = ψ x (Mescheder et al. 2018, section 2).
     `gamma` is R1's γ or WGAN-GP's λ.
     """
     half, penalty = GAMES[game]
     if half == 1.0:
         g, d = psi, -theta
     else:
-        product = max(-500.0, min(500.0, theta * psi))
-        g, d = psi / (1 + math.exp(product)), -theta / (1 + math.exp(-product))
+        answer = 1 / (1 + math.exp(max(-500.0, min(500.0, -theta * psi))))  # σ(D(θ)); both play V, minimax
+        g, d = answer * psi, -answer * theta
     if penalty == "R1":
         d -= gamma * psi
     if penalty == "GP":
@@ -86,7 +86,7 @@ def draw(game: str, gamma: float, rate: float, order: str) -> Figure:
         values = np.linalg.eigvals(matrix)
         size = float(abs(values).max())
         right.plot(values.real, values.imag, "o", color=plots.DISCRIMINATOR, markersize=8)
-        told = "inwards" if size < 1 - 1e-9 else "outwards" if size > 1 + 1e-9 else "round and round"
+        told = "inwards" if size < 1 - 1e-9 else "outwards" if size > 1 + 1e-9 else "circling"
         words = f"largest size {size:.3f}: {told}"
     right.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), xlabel="real part", ylabel="imaginary part")
     right.set_title(words, fontsize=plots.FONT)

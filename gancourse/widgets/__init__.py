@@ -33,6 +33,7 @@ PLACES = {
     "sample-size": ("counts", 5),
     "classes": ("classes", 6),
     "least-squares": ("coding", 7),
+    "price": ("dirac", 9),
     "dirac": ("dirac", 9),
 }
 """Name → the module that holds it, and its chapter."""

@@ -1,8 +1,9 @@
-"""Chapter 9: the game of two numbers, with the paths of both players and the eigenvalues of one step."""
+"""Chapter 9: what a slope is worth under a penalty, and the game of two numbers with its paths and eigenvalues."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,6 +22,17 @@ GAMES = {
 ORDERS = ("alternating", "simultaneous")
 STEPS = 300
 LIMIT = 2.5
+
+
+SIX = {
+    "minimax, simultaneous": ("cross-entropy", 0.0, 0.2, "simultaneous"),
+    "minimax, alternating": ("cross-entropy", 0.0, 0.2, "alternating"),
+    "minimax + R1, γ = 1": ("cross-entropy + R1", 1.0, 0.2, "alternating"),
+    "Wasserstein": ("WGAN", 0.0, 0.2, "alternating"),
+    "WGAN-GP, λ = 0.3": ("WGAN-GP", 0.3, 0.05, "alternating"),
+    "WGAN-GP, λ = 1": ("WGAN-GP", 1.0, 0.05, "alternating"),
+}
+"""Title → game, γ or λ, learning rate, who moves: the six paths that the chapter draws."""
 
 
 def pushes(theta: float, psi: float, game: str, gamma: float) -> tuple[float, float]:
@@ -96,7 +108,64 @@ def draw(game: str, gamma: float, rate: float, order: str) -> Figure:
     return figure
 
 
+def paths(shown: Mapping[str, tuple[str, float, float, str]]) -> Figure:
+    """Draw several paths side by side: title → (game, γ or λ, learning rate, who moves)."""
+    figure, axes = plots.panels(len(shown), columns=3)
+    for ax, (title, how) in zip(axes, shown.items(), strict=True):
+        ax.plot(*path(*how).T, color=plots.GENERATOR, linewidth=1)
+        ax.plot(1, 1, "o", color=plots.DATA)
+        ax.plot(0, 0, "+", color=plots.INK, markersize=12)
+        ax.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal")
+        ax.set_title(title, fontsize=plots.FONT - 1)
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def worth(slope: np.ndarray, W: float | np.ndarray, weight: float, price: str) -> np.ndarray:
+    """Return what a slope gains between two points at distance W, less λ times its price."""
+    excess = abs(slope) - 1
+    paid = {"two-sided": excess**2, "one-sided, squared": np.maximum(excess, 0) ** 2, "one-sided": np.maximum(excess, 0)}
+    return slope * W - weight * paid[price]
+
+
+def draw_price(W: float, weight: float) -> Figure:
+    """Draw the worth of a slope on a line, for three prices, and of the two-sided one over slopes in the plane."""
+    figure, (left, right) = plots.panels(2, columns=2, aspect=1.15)
+    slopes = np.linspace(-2.5, 2.5, 201)
+    floor = -W - 0.6 * weight
+    for price, dash, colour in zip(
+        ("two-sided", "one-sided, squared", "one-sided"), ("-", "--", ":"), plots.OTHERS, strict=False
+    ):
+        left.plot(slopes, worth(slopes, W, weight, price), dash, color=colour, linewidth=2, label=price)
+    top, trap = 1 + W / (2 * weight), W / (2 * weight) - 1
+    spots = [s for s in (top, trap) if s == top or s < 0]
+    for s in spots:
+        left.plot(s, worth(np.array(s), W, weight, "two-sided"), "o", color=plots.INK)
+        right.plot(s, 0, "o", color=plots.INK)
+    left.set(ylim=(floor, 2 * W + 1), xlim=(-2.5, 2.5), xlabel="slope s", ylabel="s W − λ · price")
+    left.legend(fontsize=plots.FONT - 2, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    a, b = np.meshgrid(slopes, slopes)
+    heights = a * W - weight * (np.hypot(a, b) - 1) ** 2
+    right.contourf(slopes, slopes, np.maximum(heights, floor), levels=16, cmap=plots.VERDICT)
+    right.set(xlabel="slope towards the data", ylabel="slope across", aspect="equal")
+    right.set_title(f"reports {top * W:.2f} for {W:g}", fontsize=plots.FONT)
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 WIDGETS = {
+    "price": Widget(
+        "price",
+        9,
+        "Move the distance W of two points and the weight λ: where is the best slope, and when does the trap on the "
+        "left vanish? Look at both panels.",
+        draw_price,
+        (
+            Slider("W", "distance W", (0.3, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0), 5.0, "{:g}"),
+            Slider("weight", "λ", (1.0, 2.0, 4.0, 7.0, 10.0, 20.0), 10.0, "{:g}"),
+        ),
+    ),
     "dirac": Widget(
         "dirac",
         9,

@@ -38,7 +38,8 @@ SIX = {
 def pushes(theta: float, psi: float, game: str, gamma: float) -> tuple[float, float]:
     """Return what G adds to θ and D to ψ per unit of the learning rate: minus the slopes of their losses.
 
-    The cross-entropy is the minimax game's. The data are a point at 0, the generator draws a point at θ, and D(x) = ψ x (Mescheder et al. 2018, section 2).
+    The cross-entropy is the minimax game's. The data are a point at 0, the generator draws a point at θ, and
+    D(x) = ψ x (Mescheder et al. 2018, section 2).
     `gamma` is R1's γ or WGAN-GP's λ.
     """
     half, penalty = GAMES[game]
@@ -124,7 +125,8 @@ def paths(shown: Mapping[str, tuple[str, float, float, str]]) -> Figure:
 def worth(slope: np.ndarray, W: float | np.ndarray, weight: float, price: str) -> np.ndarray:
     """Return what a slope gains between two points at distance W, less λ times its price."""
     excess = abs(slope) - 1
-    paid = {"two-sided": excess**2, "one-sided, squared": np.maximum(excess, 0) ** 2, "one-sided": np.maximum(excess, 0)}
+    above = np.maximum(excess, 0)
+    paid = {"two-sided": excess**2, "one-sided, squared": above**2, "one-sided": above}
     return slope * W - weight * paid[price]
 
 
@@ -178,5 +180,5 @@ WIDGETS = {
             Slider("rate", "learning rate", (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5), 0.2, "{:g}"),
             Slider("order", "who moves", ORDERS, "alternating"),
         ),
-    )
+    ),
 }

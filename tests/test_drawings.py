@@ -58,6 +58,13 @@ def letters_on_a_phone(figure: Figure) -> float:
     return min(sizes) / 72 * figure.dpi * scale
 
 
+def test_the_penalty_is_drawn_and_readable():
+    figure = plots.penalty_diagram("The penalty")
+    check_drawing(figure)
+    assert letters_on_a_phone(figure) >= 8
+    assert {"critic D", "∇D(x̂)"} <= {text.get_text() for text in figure.axes[0].texts}
+
+
 @pytest.mark.parametrize("player", ["both", "generator", "discriminator"])
 @pytest.mark.parametrize("condition", [False, True])
 def test_the_game_is_drawn_and_readable(player, condition):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse import losses, penalties, systems, training
+from gancourse import losses, penalties, runtime, systems, training
 from gancourse.errors import UserError
 from gancourse.networks import MLP
 from gancourse.resnets import ConditionalResNet32, ResNet32
@@ -155,6 +155,16 @@ def test_penalties_work_under_no_grad_of_the_caller_and_do_not_reach_the_samples
     x = torch.randn(3, 2, requires_grad=True)
     penalties.zero_centred_penalty(Quadratic(2).float(), x).backward()
     assert x.grad is None
+
+
+def test_multiplications_are_counted_in_both_backward_passes() -> None:
+    layer, x = nn.Linear(7, 3), torch.randn(5, 7)
+    unit = 5 * 7 * 3
+    assert runtime.multiplications(lambda: layer(x).sum()) == 2 * unit  # forward, and back to the weights
+    assert runtime.multiplications(lambda: layer(x.requires_grad_()).sum()) == 3 * unit  # and to the inputs
+    critic = nn.Sequential(nn.Linear(7, 1), nn.Flatten(0))
+    penalty = runtime.multiplications(lambda: penalties.zero_centred_penalty(critic, torch.randn(5, 7)))
+    assert penalty >= 3 * 5 * 7  # forward, back to the samples, and back through that
 
 
 # ------------------------------------------------------------------------------------------------ systems

@@ -34,7 +34,7 @@ from gancourse.plots.style import (
     styled,
 )
 
-__all__ = ["Box", "Arrow", "diagram", "gan_diagram", "architecture"]
+__all__ = ["Box", "Arrow", "diagram", "gan_diagram", "penalty_diagram", "architecture"]
 
 ROLES = {
     "plain": MUTED,
@@ -370,6 +370,35 @@ def gan_diagram(condition: bool = False, player: str = "both", title: str | None
         legend.append(("cut", "discriminator", "detach: D's gradient stops here"))
     if g_step:
         legend.append(("gradient", "generator", "G's gradient: through D to G"))
+    return diagram(boxes, arrows, title, legend)
+
+
+def penalty_diagram(title: str | None = None) -> Figure:
+    """Draw the penalty of WGAN-GP: the point between data and fake, and both backward passes.
+
+    The first one leads from the score to the slope at the point, the second one from the price of that slope, through
+    the first, to the critic's weights.
+    """
+    boxes = {
+        "real": Box((0, 0), "x", "data", "data"),
+        "eps": Box((1, 0), "ε", "one per pair"),
+        "fake": Box((2, 0), "x̃ = G(z)", "generated", "generator"),
+        "hat": Box((1, 1), "x̂ = εx + (1 − ε)x̃", "(B, …)"),
+        "D": Box((1, 2), "critic D", "weights", "discriminator"),
+        "score": Box((0, 3), "D(x̂)", "(B,)"),
+        "slope": Box((2, 3), "∇D(x̂)", "(B, …), as x̂"),
+        "price": Box((1, 4), "(‖∇D(x̂)‖ − 1)²", "(B,), then the mean"),
+    }
+    ways = ("real", "hat"), ("eps", "hat"), ("fake", "hat"), ("hat", "D"), ("D", "score"), ("slope", "price")
+    arrows = [Arrow(*way) for way in ways]
+    arrows.append(Arrow("score", "slope", "gradient", "", "data"))
+    arrows.append(Arrow("price", "D", "gradient", "", "discriminator"))
+    arrows.append(Arrow("hat", "fake", "cut", "", "generator"))
+    legend = [
+        ("gradient", "data", "1st backward: to the points, keeps its graph"),
+        ("gradient", "discriminator", "2nd backward: through the 1st, to the weights"),
+        ("cut", "generator", "detach: G pays nothing"),
+    ]
     return diagram(boxes, arrows, title, legend)
 
 

@@ -35,6 +35,8 @@ PLACES = {
     "least-squares": ("coding", 7),
     "transport": ("transport", 8),
     "cone": ("transport", 8),
+    "price": ("dirac", 9),
+    "dirac": ("dirac", 9),
 }
 """Name → the module that holds it, and its chapter."""
 

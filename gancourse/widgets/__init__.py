@@ -33,6 +33,7 @@ PLACES = {
     "sample-size": ("counts", 5),
     "classes": ("classes", 6),
     "least-squares": ("coding", 7),
+    "power-iteration": ("spectral", 10),
 }
 """Name → the module that holds it, and its chapter."""
 

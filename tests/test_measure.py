@@ -71,6 +71,7 @@ TOGETHER = Study(
     seeds=(3, 5),
     samples=50,
     table=lambda rows: rows,
+    clock=True,
 )
 
 
@@ -147,7 +148,8 @@ def test_side_by_side_it_goes_on_within_a_job(tmp_path: Path, looks: int, monkey
     def bare(found: Any) -> bytes:
         (row,) = found["ring"]
         assert [step for step, _ in row["curve"]] == [0, 5, 10, 15, 20]
-        return json.dumps({**row, "minutes": 0}).encode()
+        assert row["processor_seconds"] >= 0
+        return json.dumps({**row, "minutes": 0, "processor_seconds": 0}).encode()
 
     whole = bare(table(TOGETHER, tmp_path / "whole"))
     ring, count = TOGETHER.variants["ring"], iter(range(100))
@@ -406,12 +408,12 @@ def test_tables_have_the_layout_that_chapters_read(name: str, tmp_path: Path, mo
     def alone(job: Job) -> Any:
         columns = training.columns(job.recipe.build(job.config, torch.device("cpu")))
         run = SimpleNamespace(system=SimpleNamespace(config=job.config), rows=[dict.fromkeys(columns, 0.5)] * 4)
-        return run, curve(job, run.system), 1.0, "formula" if job.config.data == "ring" else "full"
+        return run, curve(job, run.system), measure.Clock(1.0, 1.0), "formula" if job.config.data == "ring" else "full"
 
     def side_by_side(job: Job) -> Any:
         drawn = torch.ones(len(job.seeds), 30, 2)
         seeds = SimpleNamespace(config=job.config, sample=lambda n, *, seed, averaged: drawn)
-        return seeds, curve(job, seeds), 1.0, "formula"
+        return seeds, curve(job, seeds), measure.Clock(1.0, 1.0), "formula"
 
     monkeypatch.setattr(measure, "alone", alone)
     monkeypatch.setattr(measure, "side_by_side", side_by_side)

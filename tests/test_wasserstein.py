@@ -168,7 +168,7 @@ def made(name: str, **changes: Any) -> Any:
 
 def test_clipped_weights_stay_in_their_box_and_meet_its_walls() -> None:
     recipe = systems.recipe("ring-wgan")
-    run = training.Run(recipe, profile="smoke", quiet=True, steps=200, clip=0.02, d_lr=1e-3)
+    run = training.Run(recipe, profile="smoke", quiet=True, steps=200, clip=0.02, d_lr=1e-3, lr_decay_from=1.0)
     run.train()
     weights = torch.cat([p.detach().flatten() for p in run.system.networks["D"].parameters()])
     assert weights.abs().max() <= 0.02

@@ -18,8 +18,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -152,20 +152,23 @@ def holds(job: Job, kept: Any, path: Path) -> bool:
 def work(job: Job) -> dict[str, Any]:
     """Train and measure a job, and keep what was found."""
     variant = job.variant
-    trained, curve, seconds, origin = (side_by_side if variant.together else alone)(job)
+    trained, curve, clock, origin = (side_by_side if variant.together else alone)(job)
     figures = dict(variant.measure(trained)) if variant.measure else {}
     common = figures.pop("common", {})
-    print(f"{job}: {seconds / 60:.1f} minutes {figures or ''}", flush=True)
+    print(f"{job}: {clock.wall / 60:.1f} minutes {figures or ''}", flush=True)
     if variant.together:
-        row = {"seeds": list(job.seeds), "minutes": round(seconds / 60, 1), **figures}
+        row = {"seeds": list(job.seeds), "minutes": round(clock.wall / 60, 1)}
     else:
-        row = {"seed": job.seeds[0], **figures}
+        row = {"seed": job.seeds[0]}
+    if job.study.clock:
+        row["processor_seconds"] = round(clock.processor, 1)
+    row |= figures
     device = runtime.describe_device(runtime.device())
     kept = {
         "format": FORMAT,
         "identity": job.identity,
         "settings": job.settings,
-        "made": {"device": device, "versions": training.versions(), "data": origin, "seconds": seconds},
+        "made": {"device": device, "versions": training.versions(), "data": origin, "seconds": clock.wall},
         "common": common,
         "row": {**row, "curve": curve} if variant.look else row,
     }
@@ -174,45 +177,67 @@ def work(job: Job) -> dict[str, Any]:
     return json.loads(json.dumps(kept))
 
 
-Trained = tuple[Any, list[Any], float, str]
-"""What was trained, its curve, the seconds, and the origin of the data."""
+@dataclass
+class Clock:
+    """Seconds of a training: by the wall, and of the processor, looks not counted, which a busy machine spoils less."""
+
+    wall: float = 0.0
+    processor: float = 0.0
+
+    def pause(self, look: Callable[..., Any], *given: Any) -> Any:
+        """Look at something off the processor's count."""
+        started = time.process_time()
+        try:
+            return look(*given)
+        finally:
+            self.processor -= time.process_time() - started
+
+
+Trained = tuple[Any, list[Any], Clock, str]
+"""What was trained, its curve, how long it took, and the origin of the data."""
 
 
 def alone(job: Job) -> Trained:
     """Train one seed."""
-    variant, curve = job.variant, []
+    variant, curve, clock = job.variant, [], Clock()
 
     def look(step: int, system: Any) -> None:
         if variant.look:
-            curve.append([step, variant.look(system)])
+            curve.append([step, clock.pause(variant.look, system)])
 
     run = training.Run(job.recipe, profile=variant.profile, seed=job.seeds[0], quiet=True, **job.changes)
+    started = time.process_time()
     run.train(look)
-    return run, curve, run.seconds, run.source.origin
+    clock.processor += time.process_time() - started
+    clock.wall = run.seconds
+    return run, curve, clock, run.source.origin
 
 
 def side_by_side(job: Job) -> Trained:
     """Train all seeds as one network, from where they were left; at every look the state goes to DIR."""
     variant = job.variant
     seeds = Seeds(job.recipe, job.seeds, profile=variant.profile, **job.changes)
-    step, seconds, curve = 0, 0.0, [[0, variant.look(seeds)]] if variant.look else []
+    step, clock, curve = 0, Clock(), [[0, variant.look(seeds)]] if variant.look else []
     if state := read_state(job):
         seeds.load_state_dict(state["seeds"])
-        step, seconds, curve = state["step"], state["seconds"], state["curve"]
-    started = time.perf_counter() - seconds
+        step, clock, curve = state["step"], Clock(*state["clock"]), state["curve"]
+    started = time.perf_counter() - clock.wall
+    begun = time.process_time()
     while step < job.steps:
         training.training_step(seeds, seeds.batches, step, seeds.parameters)
         step += 1
         if step % job.every == 0 or step == job.steps:
+            clock.processor += time.process_time() - begun
             if variant.look:
                 curve.append([step, variant.look(seeds)])
-            seconds = time.perf_counter() - started
-            state = {"seeds": seeds.state_dict(), "step": step, "seconds": seconds, "curve": curve}
+            clock.wall = time.perf_counter() - started
+            state = {"seeds": seeds.state_dict(), "step": step, "clock": astuple(clock), "curve": curve}
             buffer = io.BytesIO()
             torch.save({"format": FORMAT, "identity": job.identity, "settings": job.settings, **state}, buffer)
             runtime.write_atomic(job.path.with_suffix(".pt"), buffer.getvalue())
-            print(f"{job}: {step:,} steps, {seconds / 60:.0f} min", flush=True)
-    return seeds, curve, seconds, seeds.batches.members[0].source.origin
+            print(f"{job}: {step:,} steps, {clock.wall / 60:.0f} min", flush=True)
+            begun = time.process_time()
+    return seeds, curve, clock, seeds.batches.members[0].source.origin
 
 
 # ----------------------------------------------------------------------------------------------------- the table

@@ -118,4 +118,11 @@ def paper() -> dict[str, nn.Module]:
     )
 
 
-RECIPES = testbed.recipes("r3gan", R3GANConfig, build, points={}, pictures={}, texts={})
+RECIPES = testbed.recipes(
+    "r3gan",
+    R3GANConfig,
+    build,
+    points={"final_gamma": 0.02},
+    pictures={"r1_gamma": 1.0, "r2_gamma": 1.0},
+    texts={},
+)

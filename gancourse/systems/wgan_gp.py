@@ -88,4 +88,4 @@ def paper() -> dict[str, nn.Module]:
     return {"G": spec.generator(), "D": spec.discriminator()}
 
 
-RECIPES = testbed.recipes("wgan-gp", WGANGPConfig, build, points={}, pictures={}, texts={})
+RECIPES = testbed.recipes("wgan-gp", WGANGPConfig, build, points={"gp_weight": 1.0}, pictures={}, texts={})

@@ -58,6 +58,7 @@ class Study:
             side by side there is one row with `seeds`, `minutes` and the figures.
         head: steps → what stands above the table; None: `steps` and `samples`.
         full: whether the mini set will not do.
+        clock: whether a row also says how many `processor_seconds` its training took, the looks not counted.
         finished: the folder of a finished run → its row under "runs"; None: the study reports no such runs.
         indent: of the file.
     """
@@ -69,6 +70,7 @@ class Study:
     table: Callable[[dict[str, list[dict[str, Any]]]], dict[str, Any]] = lambda rows: {"variants": rows}
     head: Callable[[int], dict[str, Any]] | None = None
     full: bool = True
+    clock: bool = False
     finished: Callable[[Path], dict[str, Any]] | None = None
     indent: int | None = 1
     name: str = ""

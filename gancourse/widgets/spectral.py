@@ -27,7 +27,7 @@ def _rotation(degrees: float) -> Tensor:
 
 
 def estimate(ratio: float, count: int, start: int) -> tuple[Tensor, Tensor, float]:
-    """Return W (2, 2), the last v (2,) and σ̂ after `count` rounds from a u that stands `start` degrees from the best."""
+    """Return W (2, 2), the last v (2,) and σ̂ after `count` rounds from a u `start` degrees off the best."""
     W = _rotation(35) @ torch.diag(torch.tensor([SIGMA, ratio * SIGMA])) @ _rotation(-20).T
     u, v = _direction(35 + start), _direction(0)
     for _ in range(count):

@@ -124,5 +124,9 @@ RECIPES = testbed.recipes(
     build,
     points={"final_gamma": 0.02},
     pictures={"r1_gamma": 1.0, "r2_gamma": 1.0},
-    texts={},
+    minutes={
+        "plane": "about 2 minutes on two cores (estimated)",
+        "pictures": "about 2 minutes on two cores (estimated)",
+    },
+    bands={"digits": "digit-FID at most 1.5 % of uniform noise's, all ten classes (mini set: at most 4 %)"},
 )

@@ -28,6 +28,7 @@ published figure uses: among them the non-saturating GAN on digits collapses at 
 POINTS_GAME = {"batch_size": 256, **GAME}
 PICTURES_GAME = {"batch_size": 128, **GAME}
 
+_UNTIMED = "not measured on a GPU yet"
 _EVERY = {"log_every": 100, "sample_every": 1000, "checkpoint_every": 1000}
 _SMOKE = {"steps": 60, "batch_size": 32, "log_every": 10, "sample_every": 20, "checkpoint_every": 20}
 _SMALL = {"g_widths": (32, 32), "d_widths": (32, 32)}
@@ -40,7 +41,9 @@ def recipes(
     *,
     points: Mapping[str, Any],
     pictures: Mapping[str, Any],
-    texts: Mapping[str, Mapping[str, Any]],
+    minutes: Mapping[str, str],
+    bands: Mapping[str, str],
+    steps: tuple[int, int] = (10_000, 5_000),
 ) -> dict[str, Recipe]:
     """Return a system's recipes on ring, grid, digits and clothes.
 
@@ -49,7 +52,9 @@ def recipes(
         config: makes its config, given networks, data, steps and batch size.
         build: makes the system.
         points, pictures: flat keys that differ on points and on pictures.
-        texts: name of the data → minutes and band of its recipe.
+        minutes: "plane" and "pictures" → how long the cpu profile takes, in words.
+        bands: name of the data → what the cpu profile is expected to reach, in words.
+        steps: of the cpu profile, on points and on pictures.
     """
     found = {}
     for data, networks, changes in (
@@ -64,7 +69,8 @@ def recipes(
         found[f"{data}-{word}"] = Recipe(
             config=change(base, **changes),
             build=build,
-            profiles={"smoke": {**_SMOKE, **_SMALL}, "cpu": {"steps": 10_000 if plane else 5_000}, "gpu": {}},
-            **texts.get(data, {}),
+            profiles={"smoke": {**_SMOKE, **_SMALL}, "cpu": {"steps": steps[0 if plane else 1]}, "gpu": {}},
+            minutes={"smoke": "a few seconds", "cpu": minutes["plane" if plane else "pictures"], "gpu": _UNTIMED},
+            band={"cpu": bands[data]} if data in bands else {},
         )
     return found

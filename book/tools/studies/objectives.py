@@ -1,11 +1,11 @@
-"""Eight objectives, one network, one budget: ring and grid of Gaussians, by steps and by seconds.
+"""Chapter 10: eight objectives, one network, one budget, on the ring and the grid of Gaussians.
 
 Networks, batch, optimiser and averaging are those of ``gancourse.systems.testbed`` for all; what an objective says of
 its own (the clipped critic's RMSProp, five critic steps, spectral norms, the weights of penalties) stays. The samples
 are judged as in the study of mixtures: 2,500 of each seed, of the present generator and of the averaged one.
 
-Settings were chosen on the grid with seeds 100 and 101, which no row uses, over 5,000 steps: Adam's beta1 and beta2,
-the weight of the gradient penalty (0.1, 1 or 10), the clipped critic's rate and box, the course of R1's and R2's weight.
+Settings were chosen on the grid with seeds 100 and 101, which no row uses, over 5,000 steps: Adam's two decays, the
+weight of the gradient penalty (0.1, 1 or 10), the clipped critic's rate and box, the course of R1's and R2's weight.
 """
 
 from __future__ import annotations

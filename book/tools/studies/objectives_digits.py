@@ -1,4 +1,4 @@
-"""Eight objectives on MNIST: one G, one D without BatchNorm and dropout, 5,000 steps.
+"""Chapter 10: eight objectives on MNIST, with one G, and one D without BatchNorm and dropout.
 
 An objective has here the optimiser of its recipe on digits. Settings were chosen on seed 100 against the training
 images' statistics; the table measures against the test images'.

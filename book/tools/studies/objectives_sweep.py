@@ -1,4 +1,4 @@
-"""Five objectives on the grid under two learning rates, one and five steps of D, and two sizes of D.
+"""Chapter 10: five objectives on the grid at two learning rates, one and five steps of D, and two sizes of D.
 
 What ``objectives`` measures at one setting, here at eight: an order of objectives that turns with the learning rate is
 no order of objectives. Spectral norms are trained five seeds at a time (three have no faster form), the others three.

@@ -46,9 +46,8 @@ def draw(ratio: float, count: int, start: int) -> Figure:
         ax.plot(*circle, color=plots.MUTED, linewidth=1.2)
         ax.plot(*(matrix @ circle), color=plots.DISCRIMINATOR, linewidth=2)
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
-    best, tip = (SIGMA * _direction(35)).tolist(), (W @ v).tolist()
-    left.annotate("", best, (0, 0), arrowprops={**arrow, "color": plots.MUTED})
-    left.annotate("", tip, (0, 0), arrowprops={**arrow, "color": plots.GENERATOR})
+    for tip, colour in ((SIGMA * _direction(35), plots.MUTED), (W @ v, plots.GENERATOR)):
+        left.annotate("", (float(tip[0]), float(tip[1])), (0, 0), arrowprops={**arrow, "color": colour})
     left.text(0, -1.95, f"orange: W v, length {found:.2f}\ngrey: σ = {SIGMA:g}", ha="center", va="bottom")
     left.set_title("W and the unit circle", fontsize=plots.FONT)
     right.set_title("W divided by the estimate", fontsize=plots.FONT)

@@ -13,6 +13,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "measure": ("05_measuring", "Measuring a GAN"),
     "cgan": ("06_cgan", "Conditional GANs"),
     "lsgan": ("07_lsgan", "Least squares"),
+    "wgan_gp": ("09_wgan_gp", "Penalties on the slope"),
 }
 
 

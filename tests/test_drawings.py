@@ -112,6 +112,18 @@ def test_convolutions_are_drawn_from_an_example():
         plots.architecture(net, inputs=[torch.zeros(2, 3)])
 
 
+def test_what_d_gives_is_named():
+    linear = nn.Linear(4, 1)
+    for net, words in (
+        (linear, "score a(x)"),
+        (nn.Sequential(linear, nn.Sigmoid()), "probability D(x)"),
+        (nn.Linear(4, 3), "output"),
+        (pair(networks.ConditionalMLP(d_condition="auxiliary"))[1], "outputs"),
+    ):
+        figure = plots.architecture(net, names=["D"])
+        assert words in {text.get_text() for text in figure.axes[0].texts}
+
+
 def test_diagram_errors():
     boxes = {"a": plots.Box((0, 0), "a"), "b": plots.Box((0, 1), "b")}
     for arguments, message in (
@@ -247,7 +259,8 @@ def test_a_card_is_shown_as_a_table(tmp_path):
     (tmp_path / "card.md").write_text(text)
     for source in (text, tmp_path, tmp_path / "card.md", str(tmp_path)):
         card = plots.card(source)
-        assert "Hyper" not in card.text and card._repr_markdown_() == card.text
+        assert "Hyper" not in card.text and card.text.startswith("# A run")
+        assert card._repr_markdown_() == card.text.replace("# A run", "**A run**")
         assert "|" not in repr(card) and "fid      3.5" in repr(card)
     assert "json" in plots.card(text, settings=True).text
     with pytest.raises(UserError, match="No card in"):

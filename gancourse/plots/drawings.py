@@ -18,7 +18,7 @@ from matplotlib.patches import FancyBboxPatch, Polygon
 from torch import nn
 
 from gancourse.errors import UserError, unknown
-from gancourse.plots.layers import read
+from gancourse.plots.layers import Stage, read
 from gancourse.plots.style import (
     DATA,
     DISCRIMINATOR,
@@ -417,7 +417,7 @@ def architecture(
         boxes[f"{name} head"] = Box((column, 0.9), name, f"{count:,} weights", "words")
         keys = [f"{name} {k}" for k in range(len(stages))]
         for k, (key, stage) in enumerate(zip(keys, stages, strict=True)):
-            first, last = _ends_of(name, conditional)
+            first, last = _ends_of(name, conditional, stages)
             words = first if k == 0 else last if k == len(stages) - 1 else stage.name
             ends = k in (0, len(stages) - 1)
             boxes[key] = Box((column, k + 1), words, stage.shape, _end_role(name, k == 0) if ends else role)
@@ -431,11 +431,17 @@ def architecture(
     return diagram(boxes, arrows, title)
 
 
-def _ends_of(name: str, conditional: bool) -> tuple[str, str]:
+def _ends_of(name: str, conditional: bool, stages: Sequence[Stage]) -> tuple[str, str]:
+    """Return the words of the first and the last box. A "D" that gives more than one number has no score."""
     given = ", c" if conditional else ""
-    return {"G": ("noise z", f"sample G(z{given})"), "D": ("sample x", f"score a(x{given})")}.get(
-        name[:1], ("input", "output")
-    )
+    if name[:1] == "G":
+        return "noise z", f"sample G(z{given})"
+    if name[:1] != "D":
+        return "input", "output"
+    if stages[-1].shape != "1":
+        return "sample x", "outputs" if ":" in stages[-1].shape else "output"
+    probability = len(stages) > 1 and "Sigmoid" in stages[-2].extras
+    return "sample x", f"probability D(x{given})" if probability else f"score a(x{given})"
 
 
 def _end_role(name: str, is_input: bool) -> str:

@@ -37,6 +37,7 @@ PLACES = {
     "cone": ("transport", 8),
     "price": ("dirac", 9),
     "dirac": ("dirac", 9),
+    "power-iteration": ("spectral", 10),
 }
 """Name → the module that holds it, and its chapter."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from gancourse import console, hub, plots, runtime
 from gancourse.errors import UserError
@@ -70,19 +71,25 @@ def plane(data: str) -> str:
     return plots.table(lines).markdown()
 
 
+def meanwhile(row: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return where a run stood after so many processor seconds: the last look until then, but for the clock's 3 %."""
+    rate = row["processor_seconds"] / row["steps"]
+    return [look for look in row["curve"] if look["step"] * rate <= seconds * 1.03][-1]
+
+
 def same_time() -> str:
-    """Return the table of both mixtures at equal seconds."""
+    """Return the table of the grid at the second at which the non-saturating game has finished."""
+    found = of_data("grid")
+    seconds = found["non-saturating"]["processor_seconds"]
     lines = []
-    ring, grid = (({**of_data(data), **of_data(f"{data}, same time")}) for data in ("ring", "grid"))
-    for name, row in grid.items():
+    for name, row in found.items():
+        then = meanwhile(row, seconds)
         lines.append(
             {
                 "objective": name,
-                "steps": f"{row['steps']:,}",
-                "ring: modes": spread(ring[name]["modes"], 1),
-                "ring: high quality, %": spread(ring[name]["high_quality"], 1, 100),
-                "grid: modes": spread(row["modes"], 1),
-                "grid: high quality, %": spread(row["high_quality"], 1, 100),
+                "step": f"{then['step']:,}",
+                "modes": spread(then["modes"], 1),
+                "high quality, %": spread(then["high_quality"], 1, 100),
             }
         )
     return plots.table(lines).markdown()
@@ -164,9 +171,10 @@ def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]], log: bool = 
                 )
         ax.set_title(title)
         style.dress(ax)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.grid(axis="both", color="#E4E4E4", linewidth=0.8)
         if log:
-            ax.set_xscale("log")
+            ax.set_xscale("log")  # with ticks of its own
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     labels = list(next(iter(columns.values())))
@@ -180,10 +188,10 @@ def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]], log: bool = 
 
 
 def grid_figure() -> Any:
-    """Return modes and quality on the grid, at equal steps and at equal seconds."""
-    full = of_data("grid")
-    equal = {**full, **of_data("grid, same time")}
-    compared = {"equal steps": full, "equal seconds": equal}
+    """Return modes and quality on the grid: at the last step, and when the non-saturating game had finished."""
+    ends = of_data("grid")
+    seconds = ends["non-saturating"]["processor_seconds"]
+    compared = {"equal steps": ends, "equal seconds": {n: meanwhile(row, seconds) for n, row in ends.items()}}
     return dots(
         {
             "Modes of 25": {label: {n: r["modes"] for n, r in rows.items()} for label, rows in compared.items()},

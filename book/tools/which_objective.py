@@ -95,67 +95,21 @@ def same_time() -> str:
     return plots.table(lines).markdown()
 
 
-def digits() -> str:
-    """Return the table of the digits."""
-    found = hub.results("objectives_digits")
-    lines = []
-    for name, rows in found["variants"].items():
-        seconds = [row["processor_seconds"] for row in rows]
-        lines.append(
-            {
-                "objective": name,
-                "digit-FID": spread([row["digit_fid"] for row in rows], 1),
-                "% of noise": spread([row["digit_fid_percent"] for row in rows], 2),
-                "label KL": spread([row["label_kl"] for row in rows], 3),
-                "classes": ", ".join(str(row["classes"]) for row in rows),
-                "ms a step": f"{1e3 * statistics.fmean(seconds) / found['steps']:.0f}",
-            }
-        )
-    return plots.table(lines).markdown()
-
-
-def settings() -> dict[str, Rows]:
-    """Return the rows of the sweep: objective → setting → figures."""
-    found: dict[str, Rows] = {}
-    for name, row in hub.results("objectives_sweep")["variants"].items():
-        objective, setting = name.split(": ")
-        found.setdefault(objective, {})[setting] = row
-    return found
-
-
-def sweep() -> str:
-    """Return the table of the sweep: a row for each setting, a column for each objective."""
-    found = settings()
-    lines = []
-    for setting in next(iter(found.values())):
-        line = {"setting": setting}
-        for objective, rows in found.items():
-            row = rows[setting]
-            line[objective] = (
-                f"{statistics.fmean(row['modes']):.1f} / {100 * statistics.fmean(row['high_quality']):.0f}"
-            )
-        lines.append(line)
-    return plots.table(lines).markdown()
-
-
 TABLES = {
     "ring": lambda: plane("ring"),
     "grid": lambda: plane("grid"),
     "same-time": same_time,
-    "digits": digits,
-    "sweep": sweep,
 }
 
 # ----------------------------------------------------------------------------------------------------- figures
 
 
 @style.styled
-def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]], log: bool = False) -> Any:
+def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]]) -> Any:
     """Return a figure with a row for each objective: small dots are seeds, a large one is their mean.
 
     Args:
         columns: title → what is compared (at most two, drawn full and hollow) → objective → one value per seed.
-        log: whether the values are drawn on a logarithmic axis.
     """
     names = list(next(iter(next(iter(columns.values())).values())))
     figure = style.Picture(figsize=(style.WIDTH, 0.6 + 0.4 * len(names)), dpi=style.DPI, layout="constrained")
@@ -173,8 +127,6 @@ def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]], log: bool = 
         style.dress(ax)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.grid(axis="both", color="#E4E4E4", linewidth=0.8)
-        if log:
-            ax.set_xscale("log")  # with ticks of its own
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     labels = list(next(iter(columns.values())))
@@ -203,30 +155,7 @@ def grid_figure() -> Any:
     )
 
 
-def digits_figure() -> Any:
-    """Return the digit-FID of every seed."""
-    rows = hub.results("objectives_digits")["variants"]
-    return dots({"digit-FID": {"": {name: [row["digit_fid"] for row in own] for name, own in rows.items()}}}, log=True)
-
-
-def sweep_figure() -> Any:
-    """Return modes and quality on the grid at eight settings: a dot is a setting's mean."""
-    found = settings()
-    columns = {"Modes of 25": ("modes", 1), "High quality, %": ("high_quality", 100)}
-    return dots(
-        {
-            title: {
-                "": {
-                    objective: [factor * statistics.fmean(row[key]) for row in rows.values()]
-                    for objective, rows in found.items()
-                }
-            }
-            for title, (key, factor) in columns.items()
-        }
-    )
-
-
-FIGURES = {"grid": grid_figure, "digits": digits_figure, "sweep": sweep_figure}
+FIGURES = {"grid": grid_figure}
 
 
 def picture(figure: Any) -> bytes:

@@ -34,7 +34,6 @@ from gancourse.plots.style import (
     WIDTH,
     Array,
     Picture,
-    blocks,
     panels,
 )
 from gancourse.plots.tables import Card, Table, card, table
@@ -63,7 +62,6 @@ __all__ = [
     "Table",
     "architecture",
     "arrows",
-    "blocks",
     "card",
     "curves",
     "density_1d",

@@ -597,14 +597,3 @@ def test_panels_take_the_other_pictures():
     for arguments in ((0, 1), (1, 0)):
         with pytest.raises(UserError):
             plots.panels(*arguments)
-
-
-def test_blocks_are_joined_by_arrows_and_a_wrong_name_is_told():
-    parts = {"x": (0.0, 1.0), "label": (0.0, 0.0), "logit": (2.0, 0.5)}
-    figure = plots.blocks(parts, ["x > logit", "label > logit"], title="D")
-    words = {text.get_text() for text in figure.axes[0].texts}
-    assert words >= set(parts)
-    assert sum(text.arrow_patch is not None for text in figure.axes[0].texts if hasattr(text, "arrow_patch")) == 2
-    assert (rendered(figure) < 128).any()
-    with pytest.raises(UserError, match="'x > logits'.*x, label, logit"):
-        plots.blocks(parts, ["x > logits"])

@@ -43,7 +43,6 @@ from gancourse.plots.style import (
     WIDTH,
     Array,
     Picture,
-    blocks,
     panels,
 )
 from gancourse.plots.tables import Card, Table, card, table
@@ -72,7 +71,6 @@ __all__ = [
     "Table",
     "architecture",
     "arrows",
-    "blocks",
     "card",
     "curves",
     "density_1d",

@@ -160,4 +160,4 @@ def test_columns_of_a_shown_table_stand_apart(browser, site):
         cells = "[...document.querySelectorAll('table.gc-table :is(td, th)')]"
         gaps = f"{cells}.map((cell) => [getComputedStyle(cell).paddingLeft, getComputedStyle(cell).paddingRight])"
         found = [float(side.removesuffix("px")) for pair in tab.evaluate(gaps) for side in pair]
-        assert found and min(found) >= 6  # two of them meet between two columns
+        assert found and min(found) >= 8

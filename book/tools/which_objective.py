@@ -40,10 +40,10 @@ def of_data(data: str) -> Rows:
 
 
 def spread(values: Sequence[float], digits: int, factor: float = 1.0) -> str:
-    """Return mean ± standard error of some seeds."""
+    """Return mean ± standard error of some seeds, in one piece that no line breaks."""
     scaled = [factor * value for value in values]
     error = statistics.stdev(scaled) / math.sqrt(len(scaled))
-    return f"{statistics.fmean(scaled):.{digits}f} ± {error:.{digits}f}"
+    return f"{statistics.fmean(scaled):.{digits}f}\u00a0±\u00a0{error:.{digits}f}"
 
 
 def cost(row: dict[str, Any]) -> float:

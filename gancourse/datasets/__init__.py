@@ -46,6 +46,8 @@ TABLE: dict[str, DataSet] = {
     "fashion": DataSet("Fashion-MNIST", "fashion", _GREY, 10, 10_000, "fashion"),
     "faces": DataSet("drawn faces", "faces", _FACES, _PARTS, 10_000, None),
     "smiles": DataSet("drawn faces that smile", "faces", _FACES, _PARTS, 10_000, None),
+    "photos": DataSet("your own pictures", "folders", _FACES, 0, 10_000, None),
+    "celeba": DataSet("CelebA", "folders", _FACES, 0, 10_000, None),
 }
 """Name → row. Points: 2,500 are measured, the protocol of PacGAN's code."""
 

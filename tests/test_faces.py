@@ -202,6 +202,20 @@ def test_a_process_that_ends_early_is_told(monkeypatch):
 
 
 @needs_drawing
+def test_an_interruption_stops_a_process():
+    calls = []
+
+    def one_picture():
+        calls.append(1)
+        return False  # as after an interruption
+
+    lines = ["0 0 0 0 0 0 0 0 0 0 1 0 0 0\n"] * 300
+    with pytest.raises(UserError, match="has ended"):
+        faces._drawn_apart(lines, torch.zeros(300, 64, 64, 3, dtype=torch.uint8), 64, one_picture)
+    assert len(calls) == 1
+
+
+@needs_drawing
 def test_what_was_drawn_is_kept_with_its_checksum(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(faces, "_FEW", 5)
     drawn = faces.make(8, 64, seed=4, hair="bob")

@@ -241,12 +241,13 @@ def draw(factors: Factors, size: int = 64, processes: int | None = None) -> Tens
         for labels, values in zip(factors.labels.tolist(), factors.values.tolist(), strict=True)
     ]
     pictures = torch.empty(n, size, size, 3, dtype=torch.uint8, device="cpu")
-    lock = threading.Lock()
+    lock, stop = threading.Lock(), threading.Event()
     with runtime.progress(total=n, desc="drawing faces") as bar:
 
-        def count() -> None:
+        def count() -> bool:
             with lock:
                 bar.update()
+            return not stop.is_set()
 
         if processes == 1:
             for i, line in enumerate(lines):
@@ -256,13 +257,16 @@ def draw(factors: Factors, size: int = 64, processes: int | None = None) -> Tens
         share = -(-n // processes)
         parts = [(lines[start : start + share], pictures[start : start + share]) for start in range(0, n, share)]
         with ThreadPoolExecutor(len(parts)) as pool:
-            for done in [pool.submit(_drawn_apart, part, into, size, count) for part, into in parts]:
-                done.result()
+            try:
+                for done in [pool.submit(_drawn_apart, part, into, size, count) for part, into in parts]:
+                    done.result()
+            finally:  # where one has failed, or somebody has interrupted, the others end too
+                stop.set()
     return pictures
 
 
-def _drawn_apart(lines: Sequence[str], into: Tensor, size: int, count: Callable[[], None]) -> None:
-    """Let a process of its own draw these heads into a tensor."""
+def _drawn_apart(lines: Sequence[str], into: Tensor, size: int, count: Callable[[], bool]) -> None:
+    """Let a process of its own draw these heads into a tensor, for as long as `count` says so after each."""
     program = "from gancourse.datasets import heads; heads.serve()"
     surroundings = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile() as told:
@@ -274,7 +278,7 @@ def _drawn_apart(lines: Sequence[str], into: Tensor, size: int, count: Callable[
         ) as process:
             try:
                 assert process.stdout is not None
-                whole = all(_read(process.stdout, picture, count) for picture in into)
+                whole = all(_read(process.stdout, picture) and count() for picture in into)
             finally:
                 process.kill()
         if not whole:
@@ -283,13 +287,12 @@ def _drawn_apart(lines: Sequence[str], into: Tensor, size: int, count: Callable[
             raise UserError(f"A process that draws faces has ended: {last[-1]}. Draw fewer at once, or again.")
 
 
-def _read(stream: IO[bytes], into: Tensor, count: Callable[[], None]) -> bool:
+def _read(stream: IO[bytes], into: Tensor) -> bool:
     """Read one picture; return whether it came whole."""
     pixels = stream.read(into.numel())
     if len(pixels) < into.numel():
         return False
     into.copy_(torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view_as(into))
-    count()
     return True
 
 

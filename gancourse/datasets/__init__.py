@@ -18,7 +18,7 @@ class DataSet:
         title: in words.
         module: its module in this package, whose ``training(name, shape, device=, seed=, quiet=)`` returns a source.
         shapes: the shapes in which its samples are to be had, (C, H, W) or (2,); the first is its own.
-        classes: how many classes its labels name; 0: it has no labels.
+        classes: how many classes its labels name; one number for each of several labels; 0: it has no labels.
         samples: how many samples an evaluation draws.
         measure: how samples are measured, a key of ``gancourse.evaluation.MEASURES``; None: not at all.
     """
@@ -26,13 +26,15 @@ class DataSet:
     title: str
     module: str
     shapes: tuple[tuple[int, ...], ...]
-    classes: int
+    classes: int | tuple[int, ...]
     samples: int
     measure: str | None
 
 
 _PLANE = ((2,),)
 _GREY = ((1, 28, 28), (1, 32, 32))
+_FACES = ((3, 64, 64), (3, 32, 32))
+_PARTS = (12, 5, 5, 3, 3, 3, 4, 6)  # of gancourse.datasets.heads, which is not loaded for a look at this table
 
 TABLE: dict[str, DataSet] = {
     "ring": DataSet("eight Gaussians on a ring", "toy", _PLANE, 8, 2_500, "modes"),
@@ -42,6 +44,10 @@ TABLE: dict[str, DataSet] = {
     "lines": DataSet("two parallel segments", "toy", _PLANE, 0, 2_500, None),
     "digits": DataSet("MNIST", "digits", _GREY, 10, 10_000, "digits"),
     "fashion": DataSet("Fashion-MNIST", "fashion", _GREY, 10, 10_000, "fashion"),
+    "faces": DataSet("drawn faces", "faces", _FACES, _PARTS, 10_000, None),
+    "smiles": DataSet("drawn faces that smile", "faces", _FACES, _PARTS, 10_000, None),
+    "photos": DataSet("your own pictures", "folders", _FACES, 0, 10_000, None),
+    "celeba": DataSet("CelebA", "folders", _FACES, 0, 10_000, None),
 }
 """Name → row. Points: 2,500 are measured, the protocol of PacGAN's code."""
 

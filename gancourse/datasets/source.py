@@ -33,7 +33,7 @@ class Source:
     """A data set on the device.
 
     Attributes:
-        name: "digits", "fashion", "ring", …
+        name: "digits", "fashion", "faces", "ring", …
         origin: where it came from, in a word ("full", "mini", or "formula"); part of a run's identity.
         x: uint8 images (N, H, W, C), or float points (N, 2).
         c: labels int64 (N,), several labels or factors (N, K), or None.

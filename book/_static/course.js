@@ -39,6 +39,22 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// The style sheet gives room on a phone to cells that hold more than a number or a name.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const cell of document.querySelectorAll(".bd-article table.gc-table td")) {
+    const {length} = cell.textContent;
+    cell.classList.toggle("gc-long", length > 30);
+    cell.classList.toggle("gc-sentence", length > 60);
+  }
+});
+
+// An option of a command, such as -m, stays whole.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const part of document.querySelectorAll(".bd-article code .pre")) {
+    part.classList.toggle("gc-option", /^--?[a-z][\w-]{0,12}$/.test(part.textContent));
+  }
+});
+
 document.addEventListener("scroll", ({target}) => {
   if (target instanceof Element && target.matches(COURSE_BOXES)) markBox(target);
 }, {capture: true, passive: true});

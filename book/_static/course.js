@@ -13,7 +13,14 @@ function markBox(box) {
   if (hidden > 3 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
 }
 
+// A table that scrolls anyway has room for the names of its rows.
+function markTable(table) {
+  table.classList.remove("gc-wide");
+  table.classList.toggle("gc-wide", table.offsetWidth > table.parentElement.clientWidth);
+}
+
 function markBoxes() {
+  for (const table of document.querySelectorAll(".bd-article table.gc-table")) markTable(table);
   for (const box of document.querySelectorAll(COURSE_BOXES)) {
     if (box.localName === "mjx-container") {
       const formula = box.querySelector("mjx-math");

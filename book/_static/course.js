@@ -13,10 +13,14 @@ function markBox(box) {
   if (hidden > 3 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
 }
 
-// A table that scrolls anyway has room for the names of its rows.
+// Where there is room, a number and its spread stay on one line; a table that scrolls anyway has room for the names of
+// its rows.
 function markTable(table) {
+  const fits = () => table.offsetWidth <= table.parentElement.clientWidth;
   table.classList.remove("gc-wide");
-  table.classList.toggle("gc-wide", table.offsetWidth > table.parentElement.clientWidth);
+  table.classList.add("gc-whole");
+  if (!fits()) table.classList.remove("gc-whole");
+  table.classList.toggle("gc-wide", !fits());
 }
 
 function markBoxes() {

@@ -185,7 +185,7 @@ def test_a_shared_fake_gives_the_gradients_of_its_own_graph() -> None:
 def test_g_is_run_once_a_step_or_twice() -> None:
     for share, passes in ((True, 1), (False, 2)):
         system, count = DCGAN(config(share_fakes=share), CPU), []
-        system.G.register_forward_hook(lambda *_: count.append(1))
+        system.G.register_forward_hook(lambda *_, count=count: count.append(1))
         training.training_step(system, Batches(pictures(), 4, 0), 0, system.parameters())
         assert len(count) == passes
 

@@ -267,8 +267,8 @@ class Recipe:
     """A system, its data and its hyper-parameters at each of the three profiles.
 
     Name, title and system's word stand in ``gancourse.systems.INDEX`` alone; :func:`gancourse.systems.recipe` fills
-    them in. A name reads ``<data>-<system>``, with two exceptions: ``digits-mlp``, the fully connected GAN of chapter 2,
-    and ``faces32-smile``, a DCGAN. Nothing is derived from a name.
+    them in. A name reads ``<data>-<system>``, with two exceptions: ``digits-mlp``, the fully connected GAN of chapter
+    2, and ``faces32-smile``, a DCGAN. Nothing is derived from a name.
 
     Attributes:
         config: the hyper-parameters of the gpu profile, unless a profile says otherwise.

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gancourse.datasets.source import Batch
-from gancourse.errors import UserError, check_whole, unknown
+from gancourse.errors import UserError, check_switch, check_whole, unknown
 from gancourse.networks import ACTIVATIONS, OUTPUTS, Networks
 from gancourse.systems import gan
 from gancourse.systems.configs import Recipe, change
@@ -236,6 +236,7 @@ class DCGANConfig(gan.GANConfig):
     """
 
     batch_size: int = 64
+    channels_last: bool = True
     d_batches: str = "apart"
     share_fakes: bool = True
 
@@ -243,8 +244,7 @@ class DCGANConfig(gan.GANConfig):
         super().__post_init__()
         if self.d_batches not in ("apart", "together"):
             raise unknown("d_batches", str(self.d_batches), ("apart", "together"))
-        if not isinstance(self.share_fakes, bool):
-            raise UserError(f"share_fakes={self.share_fakes!r} is neither True nor False.")
+        check_switch("share_fakes", self.share_fakes)
 
 
 class DCGAN(gan.GAN):

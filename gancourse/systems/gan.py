@@ -66,7 +66,8 @@ class GAN(LatentSystem):
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Return Adam for one player, with the config's betas."""
         betas = (self.config.beta1, self.config.beta2)
-        return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=self.device.type != "mps")
+        how = {"fused": self.device.type != "mps"} if self.config.fused else {"foreach": False}
+        return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, **how)
 
     def d_phase(self, batch: Batch) -> Tensor:
         """Return D's loss on a batch and on as many fakes, made for the same conditions."""

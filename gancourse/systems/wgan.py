@@ -64,7 +64,7 @@ class WGAN(gan.GAN):
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Return RMSProp for one player."""
-        return torch.optim.RMSprop(network.parameters(), lr=lr, alpha=self.config.beta2, foreach=True)
+        return torch.optim.RMSprop(network.parameters(), lr=lr, alpha=self.config.beta2, foreach=self.config.fused)
 
     @torch.no_grad()
     def clip_weights(self) -> None:

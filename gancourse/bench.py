@@ -258,19 +258,12 @@ def interleaved(
     for block in range(blocks):
         turn = block % len(names)
         for name in names[turn:] + names[:turn]:
-            _wait(device)
+            runtime.wait(device)
             started = clock()
             loops[name](steps[name])
-            _wait(device)
+            runtime.wait(device)
             seconds[name].append((clock() - started) / steps[name])
     return seconds
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
@@ -282,7 +275,7 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
 
 def products(device: torch.device, precision: torch.dtype) -> tuple[Loop, int]:
     """Return a loop of products of large square matrices, and how many operations each is: the machine's ceiling."""
-    side = 4096 if device.type == "cuda" else 1024
+    side = 1024 if device == torch.device("cpu") else 4096
     a, b = (torch.randn(side, side, device=device, dtype=precision) for _ in range(2))
 
     def run(steps: int) -> None:
@@ -316,26 +309,20 @@ def profiled(run: Loop, device: torch.device, steps: int = 3) -> tuple[dict[str,
     The peak is what the steps take on top of what was there before them: activations, gradients, temporary tensors.
     None if this version of torch does not tell it.
     """
-    from torch.profiler import ProfilerActivity, profile
+    from torch.profiler import profile, supported_activities
 
-    cuda = device.type == "cuda"
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    peak: int | None = None
-    with profile(activities=activities, profile_memory=not cuda) as found:
-        if cuda:
-            torch.cuda.reset_peak_memory_stats(device)
-            before = torch.cuda.memory_allocated(device)
-        run(steps)
-        _wait(device)
-        if cuda:
-            peak = torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=supported_activities(), profile_memory=True) as found:
+        peak = runtime.peak_memory(device, lambda: run(steps))
+        runtime.wait(device)
+    events = found.key_averages()
+    there = any(event.self_device_time_total for event in events)
     times: dict[str, float] = {}
-    for event in found.key_averages():
-        own = event.self_device_time_total if cuda else event.self_cpu_time_total
+    for event in events:
+        own = event.self_device_time_total if there else event.self_cpu_time_total
         times[kind(event.key)] = times.get(kind(event.key), 0.0) + own
     total = sum(times.values()) or 1.0
     shares = {name: round(times[name] / total, 3) for name in sorted(times, key=lambda name: -times[name])}
-    return shares, _peak(found) if not cuda else peak
+    return shares, _peak(found) if peak is None else peak
 
 
 def kind(operator: str) -> str:

@@ -146,8 +146,8 @@ def loaded(dataset: Dataset, batch_size: int, workers: int) -> Iterator[Any]:
         yield from loader
 
 
-def textbook(system: Any, game: Game, batches: Iterator[Any]) -> Loop:
-    """Return the loop of the tutorials: two optimisers, float32, fakes cut off in D's step, numbers read every step.
+def textbook(system: Any, game: Game, batches: Iterator[Any]) -> tuple[Loop, tuple[torch.optim.Optimizer, ...]]:
+    """Return the loop of the tutorials, and its two optimisers: float32, fakes cut off, numbers read every step.
 
     Args:
         system: gives the networks, the config and the device; nothing else of it is used.
@@ -184,7 +184,7 @@ def textbook(system: Any, game: Game, batches: Iterator[Any]) -> Loop:
             g_optimizer.step()
             history.append((d_loss.item(), g_loss.item(), d_real.mean().item(), d_fake.mean().item()))
 
-    return run
+    return run, (d_optimizer, g_optimizer)
 
 
 # --------------------------------------------------------------------------------------------- the package's loop
@@ -396,10 +396,11 @@ def measure_row(
     system, own = package(recipe, config, source)
     plain = change(config, channels_last=False, precision="float32", compile=False)
     loops: dict[str, Loop] = {"package": own}
-    books = {}
+    books, book_optimizers = {}, {}
     for count in workers:
         books[f"textbook {count}"] = twin = recipe.build(plain, device)
-        loops[f"textbook {count}"] = textbook(twin, game, loaded(dataset, config.batch_size, count))
+        batches = loaded(dataset, config.batch_size, count)
+        loops[f"textbook {count}"], book_optimizers[f"textbook {count}"] = textbook(twin, game, batches)
     failed = []
     for switch, keys in switches(config, compiled=compiled).items():
         try:
@@ -421,7 +422,7 @@ def measure_row(
     book = min((loop for loop in books), key=medians.__getitem__)
     flops = operations(own)
     shares, peak = profiled(own, device)
-    _, book_peak = profiled(loops[book], device) if book.endswith(" 0") else (None, None)
+    _, book_peak = profiled(loops[book], device)
     ceiling = {word: count / medians[f"matrices {word}"] / 1e9 for word, count in work.items()}
     achieved = flops / medians["package"] / 1e9
     return {
@@ -433,7 +434,7 @@ def measure_row(
         "textbook_workers": int(book.split()[1]),
         "times_as_fast": ratio(took[book], took["package"]),
         "memory_mib": _mib(peak, held(system, training.optimizers(system), average=True)),
-        "textbook_memory_mib": _mib(book_peak, held(books[book], (), average=False)),
+        "textbook_memory_mib": _mib(book_peak, held(books[book], book_optimizers[book], average=False)),
         "gflop_per_step": round(flops / 1e9, 3),
         "gflop_per_second": round(achieved, 1),
         "ceiling_gflop_per_second": {word: round(value, 1) for word, value in ceiling.items()},

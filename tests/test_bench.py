@@ -95,9 +95,9 @@ def test_the_kinds_of_operators(operator: str, kind: str) -> None:
 
 
 def test_memory_counts_what_is_there(row: dict) -> None:
-    """Weights twice over for Adam, the average, and what a step takes."""
-    least = 3 * 4 * row["parameters"] / 2**20
-    assert row["memory_mib"] > least and row["textbook_memory_mib"] is not None
+    """Weights, two numbers of Adam's for each, and what a step takes; the package averages G besides."""
+    least = round(3 * 4 * row["parameters"] / 2**20, 1)
+    assert row["memory_mib"] > least and row["textbook_memory_mib"] > least
 
 
 def test_operations_of_a_step_are_those_of_the_formula() -> None:
@@ -130,7 +130,7 @@ def test_both_loops_train_the_same_game() -> None:
             batch = next(again)
             yield batch.x, batch.c
 
-    loop = bench.textbook(twin, bench.GAMES["dcgan"], batches())
+    loop, _ = bench.textbook(twin, bench.GAMES["dcgan"], batches())
     torch.manual_seed(1)
     loop(3)
     torch.manual_seed(1)
@@ -153,7 +153,7 @@ def test_every_row_has_a_game_that_runs(name: str) -> None:
 
     system = recipe.build(config, CPU)
     before = [p.clone() for p in system.parameters()]
-    bench.textbook(system, bench.GAMES[recipe.system], batches())(2)
+    bench.textbook(system, bench.GAMES[recipe.system], batches())[0](2)
     moved = [not torch.equal(a, b) for a, b in zip(before, system.parameters(), strict=True)]
     assert sum(moved) > 0.8 * len(moved)
 

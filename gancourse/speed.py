@@ -59,11 +59,7 @@ class Pace:
         else:
             self.scaler.scale(loss).backward()
             self.scaler.step(optimizer)
-
-    def end_step(self) -> None:
-        """Let the scale follow the overflows of this step, if there is one."""
-        if self.scaler is not None:
-            self.scaler.update()
+            self.scaler.update()  # here: a phase may come several times in a step, or not at all
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the scaler; without one there is none."""

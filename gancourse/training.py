@@ -499,7 +499,6 @@ def training_step(
             if phase.after is not None:
                 phase.after()
             losses[phase.name] = loss.detach()
-    pace.end_step()
     system.average.update()
     return losses
 

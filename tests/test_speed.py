@@ -63,16 +63,24 @@ def test_a_scaled_loss_gives_the_gradients_of_the_loss() -> None:
     optimizer = torch.optim.SGD([weight], lr=0.5)
     pace = speed.Pace(torch.float16, CPU)
     pace.descend(3 * weight.sum(), optimizer)
-    pace.end_step()
     assert weight.item() == pytest.approx(0.5)
     before = pace.state_dict()["scale"]
     optimizer.zero_grad()
     pace.descend(weight.sum() * float("inf"), optimizer)
-    pace.end_step()
     assert weight.item() == pytest.approx(0.5) and pace.state_dict()["scale"] == before / 2
     again = speed.Pace(torch.float16, CPU)
     again.load_state_dict(pace.state_dict())
     assert again.state_dict()["scale"] == before / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"), [("digits-wgan-gp", {}), ("faces32-dcgan", {"k": 2}), ("digits-wgan", {})]
+)
+def test_games_of_several_updates_train_in_fp16(name: str, changes: dict) -> None:
+    run = start(name, precision="fp16", steps=3, **changes)
+    begun = weights(run)
+    run.train()
+    assert weights(run).isfinite().all() and not torch.equal(weights(run), begun)
 
 
 def test_auto_takes_what_the_device_has(monkeypatch: pytest.MonkeyPatch) -> None:

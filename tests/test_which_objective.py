@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import sys
 from pathlib import Path
 
@@ -53,9 +54,35 @@ def test_the_sentences_are_those_of_the_results() -> None:
     hinge = ring["hinge, spectral norm"]
     assert sorted(hinge["modes"])[-2:] == [8, 8] and sorted(hinge["high_quality"])[2] < 0.02
     assert sorted(hinge["high_quality"])[3] > 0.95
+    assert sorted(grid["minimax"]["high_quality"])[1] > 0.94
+    soon = which_objective.in_equal_seconds()["non-saturating, R1"]
+    assert soon["steps"] == 6800 and soon["modes"] == [25] * 5
+    assert [round(100 * end(soon["high_quality"])) for end in (min, max)] == [83, 90]
+    found = [row["modes"] == [8] * 5 for name, row in ring.items() if name != "hinge, spectral norm"]
+    assert len(found) == 7 and all(found)
+    assert 0.5 < sum(ring["Wasserstein, clipped"]["high_quality"]) / 5 < 0.6
     plain = [grid[name]["modes"] for name in ("non-saturating", "minimax", "least squares")]
     assert (min(map(min, plain)), max(map(max, plain))) == (21, 25)
     assert {15, 18} <= set(hub.results("mixtures")["grid-gan"]["modes"]) <= set(range(15, 19))
+
+
+def test_the_sentences_on_digits_are_those_of_the_results() -> None:
+    found = hub.results("objectives_digits")
+    fids = {name: [row["digit_fid"] for row in rows] for name, rows in found["variants"].items()}
+    mean = {name: sum(values) / 3 for name, values in fids.items()}
+    best, plain = fids["non-saturating, R1"], fids["non-saturating"]
+    assert min(mean, key=mean.__getitem__) == "non-saturating, R1"
+    assert max(best) - min(best) < 2 and max(best) < min(plain)
+    assert 1 < (mean["non-saturating"] - mean["non-saturating, R1"]) / statistics.stdev(plain) < 1.2
+    assert mean["relativistic, R1 and R2"] > 2.5 * mean["non-saturating"]
+    assert 2 < mean["hinge, spectral norm"] / mean["non-saturating"] < 2.5
+    order = sorted(mean, key=mean.__getitem__)
+    assert order[-2:] == ["relativistic, R1 and R2", "Wasserstein, clipped"]
+    assert abs(mean["Wasserstein, penalty"] - mean["non-saturating"]) < 2
+    assert all(row["classes"] == 10 for rows in found["variants"].values() for row in rows)
+    assert round(found["digit_fid_floor"], 1) == 1.3
+    shipped = hub.load("digits-mlp").measured("digit_fid")
+    assert shipped and shipped.startswith("112.") and 1.9 < 112 / mean["non-saturating"] < 2.1
 
 
 def test_an_unknown_table_is_refused() -> None:
@@ -63,7 +90,11 @@ def test_an_unknown_table_is_refused() -> None:
         which_objective.with_tables("<!-- table moon -->\n<!-- end -->")
 
 
-def test_at_equal_seconds_a_dear_run_is_seen_earlier() -> None:
-    row = {"steps": 100, "processor_seconds": 50.0, "curve": [{"step": 10 * k} for k in range(1, 11)]}
-    assert which_objective.meanwhile(row, 50.0)["step"] == 100
-    assert which_objective.meanwhile(row, 24.0)["step"] == 40
+def test_equal_seconds_are_those_of_the_game_they_are_set_beside() -> None:
+    """Steps of the second budget times the cost of a step, as measured at equal steps, to a hundred steps."""
+    grid, budget = which_objective.of_data("grid"), which_objective.in_equal_seconds()
+    seconds = grid["non-saturating"]["processor_seconds"]
+    assert list(budget) == list(grid)
+    for name, row in budget.items():
+        rate = grid[name]["processor_seconds"] / grid[name]["steps"]
+        assert abs(row["steps"] * rate / seconds - 1) < 0.03, name

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from gancourse import console, hub, plots, runtime
 from gancourse.errors import UserError
@@ -71,25 +71,40 @@ def plane(data: str) -> str:
     return plots.table(lines).markdown()
 
 
-def meanwhile(row: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return where a run stood after so many processor seconds: the last look until then, but for the clock's 3 %."""
-    rate = row["processor_seconds"] / row["steps"]
-    return [look for look in row["curve"] if look["step"] * rate <= seconds * 1.03][-1]
+def in_equal_seconds() -> Rows:
+    """Return the rows of the grid at the processor seconds of the non-saturating game."""
+    return {**of_data("grid"), **of_data("grid, equal seconds")}
 
 
 def same_time() -> str:
-    """Return the table of the grid at the second at which the non-saturating game has finished."""
-    found = of_data("grid")
-    seconds = found["non-saturating"]["processor_seconds"]
+    """Return the table of the grid at equal seconds."""
+    lines = [
+        {
+            "objective": name,
+            "steps": f"{row['steps']:,}",
+            "modes": spread(row["modes"], 1),
+            "high quality, %": spread(row["high_quality"], 1, 100),
+            "reverse KL": spread(row["reverse_kl"], 3),
+        }
+        for name, row in in_equal_seconds().items()
+    ]
+    return plots.table(lines).markdown()
+
+
+def digits() -> str:
+    """Return the table of the digits."""
+    found = hub.results("objectives_digits")
     lines = []
-    for name, row in found.items():
-        then = meanwhile(row, seconds)
+    for name, rows in found["variants"].items():
+        seconds = [row["processor_seconds"] for row in rows]
         lines.append(
             {
                 "objective": name,
-                "step": f"{then['step']:,}",
-                "modes": spread(then["modes"], 1),
-                "high quality, %": spread(then["high_quality"], 1, 100),
+                "digit-FID": spread([row["digit_fid"] for row in rows], 1),
+                "% of noise": spread([row["digit_fid_percent"] for row in rows], 2),
+                "label KL": spread([row["label_kl"] for row in rows], 3),
+                "classes": ", ".join(str(row["classes"]) for row in rows),
+                "ms a step": f"{1e3 * statistics.fmean(seconds) / found['steps']:.0f}",
             }
         )
     return plots.table(lines).markdown()
@@ -99,17 +114,19 @@ TABLES = {
     "ring": lambda: plane("ring"),
     "grid": lambda: plane("grid"),
     "same-time": same_time,
+    "digits": digits,
 }
 
 # ----------------------------------------------------------------------------------------------------- figures
 
 
 @style.styled
-def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]]) -> Any:
+def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]], log: bool = False) -> Any:
     """Return a figure with a row for each objective: small dots are seeds, a large one is their mean.
 
     Args:
         columns: title → what is compared (at most two, drawn full and hollow) → objective → one value per seed.
+        log: whether the values are drawn on a logarithmic axis.
     """
     names = list(next(iter(next(iter(columns.values())).values())))
     figure = style.Picture(figsize=(style.WIDTH, 0.6 + 0.4 * len(names)), dpi=style.DPI, layout="constrained")
@@ -127,6 +144,11 @@ def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]]) -> Any:
         style.dress(ax)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.grid(axis="both", color="#E4E4E4", linewidth=0.8)
+        if log:
+            ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     labels = list(next(iter(columns.values())))
@@ -140,10 +162,8 @@ def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]]) -> Any:
 
 
 def grid_figure() -> Any:
-    """Return modes and quality on the grid: at the last step, and when the non-saturating game had finished."""
-    ends = of_data("grid")
-    seconds = ends["non-saturating"]["processor_seconds"]
-    compared = {"equal steps": ends, "equal seconds": {n: meanwhile(row, seconds) for n, row in ends.items()}}
+    """Return modes and quality on the grid, at equal steps and at equal seconds."""
+    compared = {"equal steps": of_data("grid"), "equal seconds": in_equal_seconds()}
     return dots(
         {
             "Modes of 25": {label: {n: r["modes"] for n, r in rows.items()} for label, rows in compared.items()},
@@ -155,7 +175,13 @@ def grid_figure() -> Any:
     )
 
 
-FIGURES = {"grid": grid_figure}
+def digits_figure() -> Any:
+    """Return the digit-FID of every seed."""
+    rows = hub.results("objectives_digits")["variants"]
+    return dots({"digit-FID": {"": {name: [row["digit_fid"] for row in own] for name, own in rows.items()}}}, log=True)
+
+
+FIGURES = {"grid": grid_figure, "digits": digits_figure}
 
 
 def picture(figure: Any) -> bytes:

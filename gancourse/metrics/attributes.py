@@ -1,0 +1,378 @@
+"""The judge of drawn faces: a network that reads every factor of a face, and whose features measure generated ones.
+
+It stands beside the judges of digits and clothes (``gancourse.metrics.judges``), but answers fourteen questions: the
+eight labels and six numbers of ``gancourse.datasets.heads``. One network serves 32 and 64 pixels: pictures of 32 are
+doubled. The trained weights ship with the package, with card and checksum; the card says for each factor how well it is
+read on heads that the judge has not seen, and which factors fall short of what was wanted.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gancourse import __version__, runtime
+from gancourse import images as pixels
+from gancourse.datasets import faces
+from gancourse.datasets.heads import PARTS, RANGES
+from gancourse.errors import UserError
+from gancourse.metrics import judges
+from gancourse.metrics.inputs import Array
+
+NAME = "faces-judge"
+SIZES = (32, 64)
+FEATURES = 96
+WANTED = {64: 0.98, 32: 0.95}
+"""The share of right labels that is wanted at each size."""
+WANTED_R2 = 0.95
+SMALL = ("smile", "brows")
+"""What is too small at 32 pixels for anything to be wanted of it."""
+
+
+class FaceJudge(nn.Module):
+    """A six-layer convolutional network that reads 41 values of labels and six numbers, 358,479 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(  # x: (N, 3, 64, 64)
+            nn.PixelUnshuffle(2),  # (N, 12, 32, 32): four pixels side by side become channels, which is faster
+            *_block(12, 48, stride=2),  # (N, 48, 16, 16)
+            *_block(48, 64),  # (N, 64, 16, 16)
+            *_block(64, 80, stride=2),  # (N, 80, 8, 8)
+            *_block(80, 80),  # (N, 80, 8, 8)
+            *_block(80, 96, stride=2),  # (N, 96, 4, 4)
+            nn.Flatten(),
+            nn.Linear(96 * 4 * 4, FEATURES),  # (N, 96)
+        )
+        self.labels = nn.Linear(FEATURES, sum(faces.CLASSES))
+        self.values = nn.Linear(FEATURES, len(RANGES))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features, float (N, 96), before their ReLU, of images float (N, 3, 32 or 64, …) in [-1, 1]."""
+        if x.shape[-1] == 32:
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return self.body(x)
+
+    def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of all values of all labels, float (N, 41), and the numbers, float (N, 6) in -1 … 1."""
+        seen = F.relu(features)
+        return self.labels(seen), self.values(seen)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`read` reads in images."""
+        return self.read(self.features(x))
+
+
+def _block(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
+
+
+# ------------------------------------------------------------------------------------------ the trained judge
+
+
+def load_face_judge(device: str | torch.device | None = None) -> FaceJudge:
+    """Return the shipped judge in eval mode, without gradients, on `device` (None: the machine's best).
+
+    Raises:
+        UserError: its weights are missing or do not match their checksum.
+    """
+    return _load(str(device) if device else str(runtime.device()))
+
+
+@functools.lru_cache(maxsize=2)
+def _load(device: str) -> FaceJudge:
+    path = judges.WEIGHTS / f"{NAME}.safetensors"
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != face_judge_card()["sha256"]:
+        raise UserError(
+            f"{path} is missing or damaged (its sha256 is not the one on its card). Install gancourse again."
+        )
+    judge = FaceJudge()
+    judge.load_state_dict({name: _whole(value) for name, value in safetensors.load(data).items()})
+    judge.to(torch.device(device)).to(memory_format=torch.channels_last)
+    return judge.eval().requires_grad_(False)
+
+
+def _whole(value: Tensor) -> Tensor:
+    """Return weights that were stored in half precision in full."""
+    return value.float() if value.is_floating_point() else value
+
+
+def face_judge_card() -> dict[str, Any]:
+    """Return the shipped judge's card: checksum, what it reads right, data, minutes, device, seed and settings."""
+    path = judges.WEIGHTS / f"{NAME}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"The judge's card {path} cannot be read ({error}). Install gancourse again.") from None
+
+
+@dataclass(frozen=True, eq=False)
+class FaceJudgement:
+    """What the judge says about N faces.
+
+    Attributes:
+        features: float32 (N, 96), see :meth:`FaceJudge.features`.
+        factors: the most likely labels, and the numbers within their ranges.
+        confidence: float32 (N, 8), the probability of each of these labels.
+    """
+
+    features: Tensor
+    factors: faces.Factors
+    confidence: Tensor
+
+
+@torch.no_grad()
+def judge_faces(
+    images: Array, device: str | torch.device | None = None, batch_size: int = 500, judge: FaceJudge | None = None
+) -> FaceJudgement:
+    """Let the shipped judge, or `judge` in eval mode, look at uint8 faces (N, 32, 32, 3) or (N, 64, 64, 3).
+
+    Raises:
+        UserError: the images have another type or shape, or there are none.
+    """
+    x = torch.as_tensor(images)
+    if x.dtype != torch.uint8 or x.ndim != 4 or tuple(x.shape[1:]) not in ((32, 32, 3), (64, 64, 3)) or len(x) == 0:
+        raise UserError(
+            f"Expected uint8 faces (N, 32, 32, 3) or (N, 64, 64, 3), got {x.dtype} {tuple(x.shape)}. Float images "
+            "(N, 3, H, W) in [-1, 1] go through images.to_uint8 first."
+        )
+    where = torch.device(device) if device else runtime.device()
+    judge = judge or load_face_judge(where)
+    found: list[tuple[Tensor, ...]] = []
+    for part in x.split(batch_size):
+        features = judge.features(pixels.to_float(part.to(where)).contiguous(memory_format=torch.channels_last))
+        logits, numbers = judge.read(features)
+        likely = [one.softmax(dim=1).max(dim=1) for one in logits.split(faces.CLASSES, dim=1)]
+        labels = torch.stack([indices for _, indices in likely], dim=1)
+        confidence = torch.stack([values for values, _ in likely], dim=1)
+        found.append(tuple(t.cpu() for t in (features, labels, from_unit(numbers), confidence)))
+    features, labels, values, confidence = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return FaceJudgement(features, faces.Factors(labels, values), confidence)
+
+
+def to_unit(values: Tensor) -> Tensor:
+    """Return the numbers (N, 6) of heads with their ranges brought to -1 … 1."""
+    low, high = _ends(values)
+    return (2 * values - low - high) / (high - low)
+
+
+def from_unit(numbers: Tensor) -> Tensor:
+    """Return numbers -1 … 1 in the ranges of heads; what lies outside is brought to the ends."""
+    low, high = _ends(numbers)
+    return (low + high) / 2 + numbers.clamp(-1, 1) * (high - low) / 2
+
+
+def _ends(like: Tensor) -> tuple[Tensor, Tensor]:
+    low, high = (like.new_tensor([getattr(span, end) for span in RANGES]) for end in ("low", "high"))
+    return low, high
+
+
+# ---------------------------------------------------------------------------------------------- its training
+
+
+@dataclass(frozen=True)
+class FaceJudgeRecipe:
+    """The hyper-parameters of the judge's training.
+
+    Attributes:
+        steps: minibatches in all; every other one at 32 pixels.
+        batch_size: pictures per minibatch.
+        lr: the peak of the one-cycle schedule for AdamW.
+        weight_decay: of AdamW.
+        noise: half of the pictures get Gaussian noise whose standard deviation is drawn from 0 … this.
+        numbers: the weight of the squared errors of the numbers beside the cross entropies of the labels.
+    """
+
+    steps: int = 5_000
+    batch_size: int = 64
+    lr: float = 3e-3
+    weight_decay: float = 0.02
+    noise: float = 0.1
+    numbers: float = 2.0
+
+
+RECIPES = {
+    "smoke": FaceJudgeRecipe(steps=6, batch_size=20),
+    "cpu": FaceJudgeRecipe(),
+    "gpu": FaceJudgeRecipe(steps=20_000),
+}
+
+
+def face_loss(judge: FaceJudge, x: Tensor, factors: faces.Factors, seen: Tensor, numbers: float) -> Tensor:
+    """Return the mean cross entropy of the labels that can be seen, and `numbers` times the mean squared error."""
+    logits, values = judge(x)
+    parts = zip(logits.split(faces.CLASSES, dim=1), factors.labels.T, seen.T, strict=True)
+    entropies = [F.cross_entropy(one[there], label[there]) for one, label, there in parts]
+    return torch.stack(entropies).mean() + numbers * F.mse_loss(values, to_unit(factors.values))
+
+
+def _batches(data: faces.Faces, recipe: FaceJudgeRecipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield minibatches of pictures, uint8, with their indices; every other one at 32 pixels."""
+    order = torch.empty(0, dtype=torch.long, device="cpu")
+    for step in range(recipe.steps):
+        if len(order) < recipe.batch_size:
+            order = torch.randperm(len(data), generator=generator, device="cpu")
+        index, order = order[: recipe.batch_size], order[recipe.batch_size :]
+        index = index.to(data.images.device)
+        yield (data.images[index] if step % 2 else faces.halve(data.images[index])), index
+
+
+def train_face_judge(
+    profile: str | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    *,
+    device: str | None = None,
+    recipe: FaceJudgeRecipe | None = None,
+) -> dict[str, Any]:
+    """Train the judge of faces into the folder `out` and return its card.
+
+    Writes ``faces-judge.safetensors`` (weights of convolutions in half precision), ``faces-judge.json`` (the card, with
+    the checksum; measured with these weights) and ``card.md`` (the same for people).
+
+    Args:
+        profile: smoke, cpu or gpu (None: as :func:`gancourse.runtime.profile` finds it).
+        seed: fixes the weights' start, the order of the data and the noise.
+        out: a folder, which must not hold this judge yet; None is ``runs/faces-judge``.
+        device: None for the machine's best.
+        recipe: hyper-parameters; None takes the profile's.
+
+    Raises:
+        UserError: the folder holds a judge already, or a setting is out of range.
+    """
+    profile, where, out = runtime.profile(profile), runtime.device(device), Path(out or f"runs/{NAME}")
+    recipe = recipe or RECIPES[profile]
+    if (out / f"{NAME}.safetensors").exists():
+        raise UserError(f"{out} already holds a judge. Choose another folder with --out, or remove that one.")
+    runtime.make_folder(out)
+    runtime.seed_everything(seed)
+    train, test = faces.load("train", device=where), faces.load("test", quiet=True)
+    begin = time.perf_counter()
+    judge = _fit(recipe, train, seed)
+    minutes = (time.perf_counter() - begin) / 60
+    weights = safetensors.save({name: _stored(value) for name, value in judge.state_dict().items()})
+    judge.load_state_dict({name: _whole(value) for name, value in safetensors.load(weights).items()})
+    read = {str(size): accuracy(judge, test, size) for size in reversed(SIZES)}
+    card = {
+        "recipe": NAME,
+        "profile": profile,
+        "seed": seed,
+        "data": f"drawn faces {train.source}, train split, {len(train):,} heads",
+        "measured_on": f"drawn faces {test.source}, test split, {len(test):,} heads",
+        "read": read,
+        "short": short(read),
+        "minutes": round(minutes, 1),
+        "device": runtime.describe_device(where),
+        "settings": asdict(recipe),
+        "parameters": sum(p.numel() for p in judge.parameters()),
+        "bytes": len(weights),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "versions": {"gancourse": __version__, "torch": torch.__version__.split("+")[0]},
+    }
+    runtime.write_atomic(out / f"{NAME}.safetensors", weights)
+    runtime.write_atomic(out / f"{NAME}.json", (json.dumps(card, indent=2) + "\n").encode())
+    runtime.write_atomic(out / "card.md", describe_face_judge(card).encode())
+    return card
+
+
+def _stored(value: Tensor) -> Tensor:
+    """Return weights as they are stored: matrices and kernels in half precision, the rest in full."""
+    return (value.half() if value.ndim > 1 else value).cpu().contiguous()
+
+
+def _fit(recipe: FaceJudgeRecipe, data: faces.Faces, seed: int) -> FaceJudge:
+    """Train a new judge on `data`; return it in eval mode."""
+    judge = FaceJudge().to(data.images.device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
+    generator = torch.Generator().manual_seed(seed)
+    visible = data.factors.visible()
+    for pictures, index in runtime.progress(_batches(data, recipe, generator), total=recipe.steps, desc=NAME):
+        x = pixels.to_float(pictures)
+        grain = recipe.noise * (2 * torch.rand(len(x), 1, 1, 1, generator=generator, device="cpu") - 1).clamp(min=0)
+        x = (x + (grain * torch.randn(x.shape, generator=generator, device="cpu")).to(x.device)).clamp(-1, 1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        loss = face_loss(judge, x, data.factors[index], visible[index], recipe.numbers)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return judge.eval()
+
+
+def accuracy(judge: FaceJudge, data: faces.Faces, size: int = 64) -> dict[str, float]:
+    """Return how well a judge in eval mode reads faces whose factors are known, at 32 or 64 pixels.
+
+    For each label the share that is right of those that can be seen, for each number R², 1 less the mean squared error
+    in units of the number's variance.
+    """
+    images = data.images if size == data.images.shape[1] else faces.halve(data.images)
+    found = judge_faces(images, next(judge.parameters()).device, judge=judge).factors
+    true, visible = data.factors, data.factors.visible()
+    shares: dict[str, float] = {}
+    for k, part in enumerate(PARTS):
+        right = (found.labels[:, k] == true.labels[:, k])[visible[:, k]]
+        shares[part.name] = round(float(right.double().mean()), 4)
+    for k, span in enumerate(RANGES):
+        error = (found.values[:, k] - true.values[:, k]).double().square().mean()
+        shares[span.name] = round(float(1 - error / true.values[:, k].double().var()), 4)
+    return shares
+
+
+def short(read: dict[str, dict[str, float]]) -> list[str]:
+    """Return which factors fall short of what is wanted, such as ``"eyes at 32: 0.93"``."""
+    labels = {part.name for part in PARTS}
+    return [
+        f"{name} at {size}: {value}"
+        for size, values in read.items()
+        for name, value in values.items()
+        if value < (WANTED[int(size)] if name in labels else WANTED_R2) and not (size == "32" and name in SMALL)
+    ]
+
+
+def describe_face_judge(card: dict[str, Any]) -> str:
+    """Return the card as Markdown."""
+    settings = ", ".join(f"{name} {value}" for name, value in card["settings"].items())
+    rows = []
+    for factor in (*PARTS, *RANGES):
+        at = [card["read"][str(size)][factor.name] for size in (64, 32)]
+        label = factor in PARTS
+        rows.append(
+            f"| {factor.name} | " + " | ".join(f"{100 * v:.2f} %" if label else f"R² {v:.3f}" for v in at) + " |"
+        )
+    missed = ", ".join(card["short"]) or "none"
+    return f"""# {card["recipe"]}
+
+A convolutional network with {card["parameters"]:,} parameters that reads the factors of drawn faces at 32 and 64
+pixels. Its {FEATURES} features and what it reads measure generated faces (`gancourse.metrics.face_report`).
+
+| factor | at 64 pixels | at 32 pixels |
+|---|---|---|
+{chr(10).join(rows)}
+
+Measured on {card["measured_on"]}; a label that cannot be seen (hair under a hat has no
+colour) is left out. Wanted were {100 * WANTED[64]:.0f} % of each label at 64 pixels and
+{100 * WANTED[32]:.0f} % at 32, and R² {WANTED_R2} of each number, but for mouth and brows at 32.
+What falls short: {missed}.
+
+| | |
+|---|---|
+| trained on | {card["data"]} |
+| the drawings | Pablo Stanley (Avataaars), in python-avatars, MIT, © 2021 Ibon |
+| time | {card["minutes"]} minutes on {card["device"]}, profile {card["profile"]}, seed {card["seed"]} |
+| settings | {settings} |
+| file | {card["bytes"]:,} bytes, sha256 `{card["sha256"]}` |
+| made with | gancourse {card["versions"]["gancourse"]}, PyTorch {card["versions"]["torch"]} |
+"""

@@ -98,10 +98,22 @@ def results_table(results: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def settings_table(configs: Mapping[str, Any], fields: Sequence[str]) -> str:
-    """Return hyper-parameters as a Markdown table, one column per config; widths read 256-512."""
+    """Return hyper-parameters as a Markdown table, one column per config; widths read 256-512.
+
+    The length of a label's vector is left out (–) where the networks join none to z or x.
+    """
     lines = ["| | " + " | ".join(configs) + " |", "|---" * (len(configs) + 1) + "|"]
     for name in fields:
-        values = [getattr(config, name) for config in configs.values()]
+        values = [getattr(config, name) if _is_used(config, name) else "–" for config in configs.values()]
         cells = ["-".join(map(str, v)) if isinstance(v, tuple) else f"{v}" for v in values]
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _is_used(config: Any, name: str) -> bool:
+    """Tell whether the networks of a config read this setting."""
+    if name == "g_label_dim":
+        return bool(config.g_condition == "concat")
+    if name == "d_label_dim":
+        return config.d_condition in ("concat", "two-scores")
+    return True

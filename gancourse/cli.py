@@ -438,7 +438,7 @@ def run_doctor(arguments: argparse.Namespace) -> None:
 
     line("gancourse", __version__)
     line("python", platform.python_version())
-    for package in ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "safetensors"):
+    for package in ("torch", "torchvision", "numpy", "scipy", "matplotlib", "ipywidgets", "safetensors"):
         try:
             line(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:

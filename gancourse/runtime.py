@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm.auto import tqdm as auto_tqdm
 from tqdm.std import tqdm
 
@@ -124,6 +125,28 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
     if "mps" in state and torch.backends.mps.is_available():
         torch.mps.set_rng_state(state["mps"])
+
+
+class _MatrixProducts(TorchDispatchMode):
+    """Counts the multiplications of all products of two matrices inside."""
+
+    total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm):
+            self.total += args[-2].numel() * args[-1].shape[1]
+        return function(*args, **(kwargs or {}))
+
+
+def multiplications(loss: Callable[[], torch.Tensor]) -> int:
+    """Return how many multiplications of matrices it takes to compute a loss and its gradients.
+
+    Args:
+        loss: computes it, a scalar with a graph, from fully connected layers; its gradients are added to the weights'.
+    """
+    with _MatrixProducts() as counter:
+        loss().backward()
+    return counter.total
 
 
 def progress(

@@ -407,7 +407,8 @@ LOOK = r"""(width) => {
       faults.push(`number of an equation out of sight: ${short(number.textContent)}`);
     }
   }
-  const boxes = "article pre, article mjx-container[display], article span.math, article .cell_output";
+  const boxes = "article pre, article mjx-container[display], article span.math, article .cell_output, " +
+    "article .cell_output .output, article .pst-scrollable-table-container";
   for (const box of document.querySelectorAll(boxes)) {
     const hidden = box.scrollWidth - box.clientWidth;
     if (hidden <= 3 || !box.clientWidth) continue; // a hat may be wider than its letter

@@ -30,6 +30,18 @@ if "torch" in sys.modules:
 sys.path.append(str(ROOT / "book" / "tools"))
 
 
+def main(capsys, *arguments):
+    """Run a command of gancourse in this process; return status, output and errors."""
+    from gancourse import cli
+
+    try:
+        status = cli.main([str(a) for a in arguments])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     import browser as tools

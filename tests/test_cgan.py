@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from gancourse import cli, evaluation, hub, losses, systems, training
+from gancourse import cards, cli, evaluation, hub, losses, systems, training
 from gancourse.datasets import toy
 from gancourse.datasets.source import Batch, Source, load
 from gancourse.errors import UserError
@@ -398,3 +398,11 @@ def test_the_log_of_three_terms_rests_where_the_theory_says() -> None:
         assert run["d_real"] == pytest.approx(2 / 3, abs=0.03)
         assert run["g_loss"] == pytest.approx(math.log(1.5), abs=0.03)
         assert run["d_loss"] == pytest.approx(math.log(1.5) + 0.5 * math.log(3), abs=0.03)
+
+
+def test_the_table_of_settings_leaves_out_lengths_that_no_network_reads() -> None:
+    config = systems.recipe("digits-cgan").config
+    joined = change(config, g_condition="concat", d_condition="concat", g_label_dim=10, d_label_dim=12)
+    table = cards.settings_table({"a": config, "b": joined}, ["g_label_dim", "d_label_dim", "latent_dim"])
+    assert "| `g_label_dim` | – | 10 |" in table and "| `d_label_dim` | – | 12 |" in table
+    assert f"| `latent_dim` | {config.latent_dim} | {config.latent_dim} |" in table

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import main
 
 from gancourse import cli, console, errors, evaluation, files, hub, runtime, systems, training
 from gancourse.errors import UserError
@@ -24,16 +25,6 @@ from gancourse.errors import UserError
 CPU = torch.device("cpu")
 LIGHT = [sys.executable, "-m", "gancourse"]
 TRAIN = ["train", "ring-gan", "--profile", "smoke", "--device", "cpu", "--set", "steps=20"]
-
-
-def main(capsys, *arguments):
-    """Run a command in this process; return status, output and errors."""
-    try:
-        status = cli.main([str(a) for a in arguments])
-    except SystemExit as end:
-        status = int(end.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def environment(**changes):

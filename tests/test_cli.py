@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import main
 
 from gancourse import cli, hub, systems
 from gancourse.errors import UserError
@@ -28,16 +29,6 @@ def call(*arguments, **environment):
         env={**os.environ, "GANCOURSE_PROFILE": "smoke", "CI": "true", "OMP_NUM_THREADS": "1", **environment},
         timeout=600,
     )
-
-
-def main(capsys, *arguments):
-    """Run a command in this process; return status, output and errors."""
-    try:
-        status = cli.main([str(a) for a in arguments])
-    except SystemExit as end:
-        status = int(end.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,13 @@ def letters_on_a_phone(figure: Figure) -> float:
     return min(sizes) / 72 * figure.dpi * scale
 
 
+def test_the_penalty_is_drawn_and_readable():
+    figure = plots.penalty_diagram("The penalty")
+    check_drawing(figure)
+    assert letters_on_a_phone(figure) >= 8
+    assert {"critic D", "∇D(x̂)"} <= {text.get_text() for text in figure.axes[0].texts}
+
+
 @pytest.mark.parametrize("player", ["both", "generator", "discriminator"])
 @pytest.mark.parametrize("condition", [False, True])
 def test_the_game_is_drawn_and_readable(player, condition):
@@ -110,6 +117,18 @@ def test_convolutions_are_drawn_from_an_example():
     check_drawing(figure)
     with pytest.raises(UserError, match=r"\(2, 3\)"):
         plots.architecture(net, inputs=[torch.zeros(2, 3)])
+
+
+def test_what_d_gives_is_named():
+    linear = nn.Linear(4, 1)
+    for net, words in (
+        (linear, "score a(x)"),
+        (nn.Sequential(linear, nn.Sigmoid()), "probability D(x)"),
+        (nn.Linear(4, 3), "output"),
+        (pair(networks.ConditionalMLP(d_condition="auxiliary"))[1], "outputs"),
+    ):
+        figure = plots.architecture(net, names=["D"])
+        assert words in {text.get_text() for text in figure.axes[0].texts}
 
 
 def test_diagram_errors():
@@ -247,7 +266,8 @@ def test_a_card_is_shown_as_a_table(tmp_path):
     (tmp_path / "card.md").write_text(text)
     for source in (text, tmp_path, tmp_path / "card.md", str(tmp_path)):
         card = plots.card(source)
-        assert "Hyper" not in card.text and card._repr_markdown_() == card.text
+        assert "Hyper" not in card.text and card.text.startswith("# A run")
+        assert card._repr_markdown_() == card.text.replace("# A run", "**A run**")
         assert "|" not in repr(card) and "fid      3.5" in repr(card)
     assert "json" in plots.card(text, settings=True).text
     with pytest.raises(UserError, match="No card in"):

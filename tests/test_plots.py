@@ -326,6 +326,16 @@ def test_landscape_draws_the_half_line_where_the_logit_is_zero():
     assert not any(np.array_equal(c.levels, [0.5]) for c in flat.axes[0].collections)
 
 
+def test_level_lines_have_one_score_each():
+    figure = plots.level_lines(lambda x: 5 * x.norm(dim=1), limits=1, levels=6, title="heights")
+    lines = next(c for c in figure.axes[0].collections if not c.get_facecolor().size)
+    for level, path in zip(lines.levels, lines.get_paths(), strict=True):
+        if len(path.vertices):
+            assert np.abs(np.linalg.norm(path.vertices, axis=1) - level / 5).max() < 0.02
+    with pytest.raises(UserError, match="NaN"):
+        plots.level_lines(lambda x: x[:, 0] * math.nan)
+
+
 def test_landscape_colours_say_data_green_and_generated_grey():
     figure = plots.landscape(lambda x: 50 * x[:, 0], limits=1)
     pixels = rendered(figure)
@@ -587,14 +597,3 @@ def test_panels_take_the_other_pictures():
     for arguments in ((0, 1), (1, 0)):
         with pytest.raises(UserError):
             plots.panels(*arguments)
-
-
-def test_blocks_are_joined_by_arrows_and_a_wrong_name_is_told():
-    parts = {"x": (0.0, 1.0), "label": (0.0, 0.0), "logit": (2.0, 0.5)}
-    figure = plots.blocks(parts, ["x > logit", "label > logit"], title="D")
-    words = {text.get_text() for text in figure.axes[0].texts}
-    assert words >= set(parts)
-    assert sum(text.arrow_patch is not None for text in figure.axes[0].texts if hasattr(text, "arrow_patch")) == 2
-    assert (rendered(figure) < 128).any()
-    with pytest.raises(UserError, match="'x > logits'.*x, label, logit"):
-        plots.blocks(parts, ["x > logits"])

@@ -4,7 +4,7 @@
 // What is wider than its box scrolls inside it. Its edge fades while there is more to the right, and the keyboard
 // reaches it. Print uses the width of a formula to make it fit.
 const COURSE_BOXES = ".bd-article mjx-container[display], .bd-article span.math, .bd-article pre, " +
-  ".bd-article .cell_output, .bd-article .pst-scrollable-table-container";
+  ".bd-article .cell_output, .bd-article .cell_output .output, .bd-article .pst-scrollable-table-container";
 
 function markBox(box) {
   const hidden = box.scrollWidth - box.clientWidth;
@@ -23,6 +23,21 @@ function markBoxes() {
     markBox(box);
   }
 }
+
+// A line may end after a formula, and a point or a comma would begin the next one: they are held together.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const math of document.querySelectorAll(".bd-article span.math")) {
+    const before = math.previousSibling?.data?.match(/[([“‘]+$/)?.[0] ?? "";
+    const after = math.nextSibling?.data?.match(/^[.,;:!?)\]”’]+/)?.[0] ?? "";
+    if (!before && !after) continue;
+    const together = document.createElement("span");
+    together.className = "gc-together";
+    if (before) math.previousSibling.data = math.previousSibling.data.slice(0, -before.length);
+    if (after) math.nextSibling.data = math.nextSibling.data.slice(after.length);
+    math.before(together);
+    together.append(before, math, after);
+  }
+});
 
 document.addEventListener("scroll", ({target}) => {
   if (target instanceof Element && target.matches(COURSE_BOXES)) markBox(target);

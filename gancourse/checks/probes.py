@@ -23,8 +23,7 @@ from torch import Tensor, nn
 MAX_NUMBERS = 200_000
 """An answer may return this many numbers; more become an `Opaque`."""
 
-MAX_TEXT = 20_000
-MAX_DEPTH = 12
+MAX_TEXT, MAX_DEPTH = 20_000, 12
 
 
 @dataclass(frozen=True)
@@ -368,6 +367,7 @@ def build_mixture(arguments: Sequence[Any], means: Any, stds: Any, weights: Any)
 #: Spec kind → function of the arguments built so far and the options → the argument. New ones go here, not into a set.
 BUILDERS: dict[str, Callable[..., Any]] = {
     "mlp": build_mlp,
+    "critic": lambda arguments, **options: nn.Sequential(nn.Flatten(), build_mlp((), **options), nn.Flatten(0)),
     "normed_mlp": build_normed_mlp,
     "conditional_mlp": build_conditional_mlp,
     "linear": build_linear,

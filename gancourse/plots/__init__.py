@@ -16,9 +16,18 @@ from __future__ import annotations
 
 from gancourse.logs import read_metrics
 from gancourse.plots.charts import curves, density_1d, histogram
-from gancourse.plots.drawings import Arrow, Box, architecture, diagram, gan_diagram
+from gancourse.plots.drawings import Arrow, Box, architecture, diagram, gan_diagram, penalty_diagram
 from gancourse.plots.hints import arrows, hint, push_forward
-from gancourse.plots.plane import Judge, Limits, Snapshot, landscape, landscape_strip, points, snapshot
+from gancourse.plots.plane import (
+    Judge,
+    Limits,
+    Snapshot,
+    landscape,
+    landscape_strip,
+    level_lines,
+    points,
+    snapshot,
+)
 from gancourse.plots.sheets import Images, flip_book, frames_strip, sample_grid, save_png, sheet
 from gancourse.plots.style import (
     DATA,
@@ -34,7 +43,6 @@ from gancourse.plots.style import (
     WIDTH,
     Array,
     Picture,
-    blocks,
     panels,
 )
 from gancourse.plots.tables import Card, Table, card, table
@@ -63,7 +71,6 @@ __all__ = [
     "Table",
     "architecture",
     "arrows",
-    "blocks",
     "card",
     "curves",
     "density_1d",
@@ -75,7 +82,9 @@ __all__ = [
     "histogram",
     "landscape",
     "landscape_strip",
+    "level_lines",
     "panels",
+    "penalty_diagram",
     "points",
     "push_forward",
     "read_metrics",

@@ -194,7 +194,7 @@ def curves(
     ax.margins(x=0.01)
     ax.set(xlabel=x, ylabel=ylabel or "", title=title or "")
     ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator("auto", steps=[1, 2, 5, 10]))
-    ax.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    ax.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,.6g}".replace("-", "−")))
     dress(ax, grid=True)
     _label_right(ax, labels, height=ax.get_position().height * figure.get_size_inches()[1])
     return figure

@@ -18,7 +18,7 @@ from matplotlib.patches import FancyBboxPatch, Polygon
 from torch import nn
 
 from gancourse.errors import UserError, unknown
-from gancourse.plots.layers import read
+from gancourse.plots.layers import Stage, read
 from gancourse.plots.style import (
     DATA,
     DISCRIMINATOR,
@@ -34,7 +34,7 @@ from gancourse.plots.style import (
     styled,
 )
 
-__all__ = ["Box", "Arrow", "diagram", "gan_diagram", "architecture"]
+__all__ = ["Box", "Arrow", "diagram", "gan_diagram", "penalty_diagram", "architecture"]
 
 ROLES = {
     "plain": MUTED,
@@ -373,6 +373,35 @@ def gan_diagram(condition: bool = False, player: str = "both", title: str | None
     return diagram(boxes, arrows, title, legend)
 
 
+def penalty_diagram(title: str | None = None) -> Figure:
+    """Draw the penalty of WGAN-GP: the point between data and fake, and both backward passes.
+
+    The first one leads from the score to the slope at the point, the second one from the price of that slope, through
+    the first, to the critic's weights.
+    """
+    boxes = {
+        "real": Box((0, 0), "x", "data", "data"),
+        "eps": Box((1, 0), "ε", "one per pair"),
+        "fake": Box((2, 0), "x̃ = G(z)", "generated", "generator"),
+        "hat": Box((1, 1), "x̂ = εx + (1 − ε)x̃", "(B, …)"),
+        "D": Box((1, 2), "critic D", "weights", "discriminator"),
+        "score": Box((0, 3), "D(x̂)", "(B,)"),
+        "slope": Box((2, 3), "∇D(x̂)", "(B, …), as x̂"),
+        "price": Box((1, 4), "(‖∇D(x̂)‖ − 1)²", "(B,), then the mean"),
+    }
+    ways = ("real", "hat"), ("eps", "hat"), ("fake", "hat"), ("hat", "D"), ("D", "score"), ("slope", "price")
+    arrows = [Arrow(*way) for way in ways]
+    arrows.append(Arrow("score", "slope", "gradient", "", "data"))
+    arrows.append(Arrow("price", "D", "gradient", "", "discriminator"))
+    arrows.append(Arrow("hat", "fake", "cut", "", "generator"))
+    legend = [
+        ("gradient", "data", "1st backward: to the points, keeps its graph"),
+        ("gradient", "discriminator", "2nd backward: through the 1st, to the weights"),
+        ("cut", "generator", "detach: G pays nothing"),
+    ]
+    return diagram(boxes, arrows, title, legend)
+
+
 # Networks --------------------------------------------------------------------------------------------
 
 
@@ -417,7 +446,7 @@ def architecture(
         boxes[f"{name} head"] = Box((column, 0.9), name, f"{count:,} weights", "words")
         keys = [f"{name} {k}" for k in range(len(stages))]
         for k, (key, stage) in enumerate(zip(keys, stages, strict=True)):
-            first, last = _ends_of(name, conditional)
+            first, last = _ends_of(name, conditional, stages)
             words = first if k == 0 else last if k == len(stages) - 1 else stage.name
             ends = k in (0, len(stages) - 1)
             boxes[key] = Box((column, k + 1), words, stage.shape, _end_role(name, k == 0) if ends else role)
@@ -431,11 +460,17 @@ def architecture(
     return diagram(boxes, arrows, title)
 
 
-def _ends_of(name: str, conditional: bool) -> tuple[str, str]:
+def _ends_of(name: str, conditional: bool, stages: Sequence[Stage]) -> tuple[str, str]:
+    """Return the words of the first and the last box. A "D" that gives more than one number has no score."""
     given = ", c" if conditional else ""
-    return {"G": ("noise z", f"sample G(z{given})"), "D": ("sample x", f"score a(x{given})")}.get(
-        name[:1], ("input", "output")
-    )
+    if name[:1] == "G":
+        return "noise z", f"sample G(z{given})"
+    if name[:1] != "D":
+        return "input", "output"
+    if stages[-1].shape != "1":
+        return "sample x", "outputs" if ":" in stages[-1].shape else "output"
+    probability = len(stages) > 1 and "Sigmoid" in stages[-2].extras
+    return "sample x", f"probability D(x{given})" if probability else f"score a(x{given})"
 
 
 def _end_role(name: str, is_input: bool) -> str:

@@ -93,7 +93,7 @@ def arrows(
 
     In the plane the arrows lie on the landscape of D; on a line they lie below the curve D(x), the fakes on a few
     lines one above the other so that no arrow hides another. The longest arrow is a sixth of the frame; the size of
-    the hint that it stands for is written in the corner.
+    the hint that it stands for is written in the corner, as "longest" or, for a given `scale`, as "full length".
 
     Args:
         discriminator, weight: as in `hint`.
@@ -127,7 +127,8 @@ def arrows(
         figure, ax = _plane(discriminator, points, vectors, real, limits, background, ax)
     else:
         figure, ax = _line(discriminator, points[:, 0], vectors[:, 0], real, limits, background, ax)
-    told = f"longest: {longest:.2g}" if ax.get_position().width < 0.5 else f"longest {words}: {longest:.2g}"
+    length = "longest" if scale is None else "full length"  # with a scale, no arrow need be the longest one
+    told = f"{length}: {longest:.2g}" if ax.get_position().width < 0.5 else f"{length} {words}: {longest:.2g}"
     if points.shape[1] == 2:
         box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         ax.text(0.985, 0.015, told, transform=ax.transAxes, ha="right", va="bottom", bbox=box, fontsize=FONT - 1)

@@ -30,7 +30,7 @@ from gancourse.plots.style import (
     styled,
 )
 
-__all__ = ["Judge", "Limits", "points", "Snapshot", "snapshot", "landscape", "landscape_strip"]
+__all__ = ["Judge", "Limits", "points", "Snapshot", "snapshot", "landscape", "landscape_strip", "level_lines"]
 
 Judge = Callable[[Tensor], Tensor]
 Limits = float | tuple[float, float] | tuple[float, float, float, float]
@@ -274,4 +274,40 @@ def landscape_strip(snapshots: Sequence[Snapshot], data: Any = None, columns: in
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
     verdict_bar(figure, filled, axes)
+    return figure
+
+
+@styled
+def level_lines(
+    critic: Judge,
+    limits: Limits = 1.5,
+    ax: Axes | None = None,
+    resolution: int = 80,
+    levels: int = 14,
+    title: str | None = None,
+) -> Figure:
+    """Draw the scores of a critic over the plane as heights: green where they are high, with lines of equal score.
+
+    Scores have no unit of their own, so the colours run from this critic's lowest score to its highest.
+
+    Args:
+        critic: maps (n, 2) float points to (n,) or (n, 1) scores; a module is asked in evaluation mode and left as it
+            was.
+        limits: as in `points`.
+        levels: how many lines, about.
+
+    Raises:
+        UserError: another shape of scores, NaN, or limits in the wrong order.
+    """
+    window = window_of(limits)
+    xs, ys = np.linspace(*window[:2], resolution), np.linspace(*window[2:], resolution)
+    inputs = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    heights = answers(critic, inputs)[0].reshape(resolution, resolution)
+    require_finite(heights, "The critic's score")
+    figure, ax = canvas(ax, height=4.6, width=4.8)
+    ax.contourf(xs, ys, heights, levels=levels, cmap=VERDICT)
+    ax.contour(xs, ys, heights, levels=levels, colors=INK, linewidths=0.5, linestyles="solid")
+    frame_plane(ax, window)
+    if title:
+        ax.set_title(title, fontsize=FONT)
     return figure

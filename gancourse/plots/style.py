@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar, cast
 
 import matplotlib
@@ -36,7 +36,6 @@ __all__ = [
     "Array",
     "Picture",
     "panels",
-    "blocks",
 ]
 
 DATA = "#0072B2"
@@ -192,38 +191,6 @@ def panels(
     height = rows * ((width - side) / columns * aspect + 0.3)
     figure = Picture(figsize=(width, height), dpi=DPI, layout="constrained")
     return figure, [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
-
-
-@styled
-def blocks(
-    parts: Mapping[str, tuple[float, float]], arrows: Iterable[str], ax: Axes | None = None, title: str | None = None
-) -> Figure:
-    """Draw a block diagram: words in boxes, arrows between them.
-
-    Args:
-        parts: words → centre of their box; the unit is the height of the figure's middle part, 0 … 1.
-        arrows: ``"x > hidden"`` for an arrow from the box "x" to the box "hidden".
-
-    Raises:
-        UserError: an arrow names a box that does not exist.
-    """
-    figure, ax = canvas(ax, 2.4)
-    across = [x for x, _ in parts.values()]
-    ax.set(xlim=(min(across) - 0.5, max(across) + 0.5), ylim=(-0.4, 1.4))
-    ax.axis("off")
-    frame = {"boxstyle": "round,pad=0.3", "fc": "white", "ec": DATA}
-    drawn = {}
-    for words, spot in parts.items():
-        text = ax.text(*spot, words, ha="center", va="center", fontsize=FONT - 1, color=INK, bbox=frame)
-        drawn[words] = text.get_bbox_patch()
-    for arrow in arrows:
-        start, _, end = (word.strip() for word in arrow.partition(">"))
-        if start not in parts or end not in parts:
-            raise UserError(f"The arrow {arrow!r} should join two of these boxes: {', '.join(parts)}.")
-        style = {"arrowstyle": "->", "patchA": drawn[start], "patchB": drawn[end], "color": INK}
-        ax.annotate("", parts[end], parts[start], arrowprops=style)
-    head(ax, title)
-    return figure
 
 
 # What is drawn ---------------------------------------------------------------------------------------

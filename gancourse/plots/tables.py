@@ -183,13 +183,16 @@ def _text(cell: Any, form: str | None) -> str:
 
 
 class Card:
-    """The Markdown of a card: a notebook shows it as headings, lists and tables, ``print`` as aligned text."""
+    """The Markdown of a card: a notebook shows it as lists and tables, ``print`` as aligned text.
+
+    Its headings are shown in bold, because the page that it stands on has headings of its own.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     def _repr_markdown_(self) -> str:
-        return self.text
+        return re.sub(r"^#+ (.*)$", r"**\1**", self.text, flags=re.MULTILINE)
 
     def __repr__(self) -> str:
         lines, block = [], list[str]()
@@ -213,7 +216,7 @@ def _read(lines: Sequence[str]) -> Table:
 
 
 def card(source: str | Path | Any, settings: bool = False) -> Card:
-    """Show a card of a run as headings and tables, never as raw Markdown.
+    """Show a card of a run as lists and tables, never as raw Markdown.
 
     Args:
         source: the card's Markdown, the path of a run's folder or ``card.md``, or anything with a ``folder``, such as

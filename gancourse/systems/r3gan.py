@@ -118,4 +118,15 @@ def paper() -> dict[str, nn.Module]:
     )
 
 
-RECIPES = testbed.recipes("r3gan", R3GANConfig, build, points={}, pictures={}, texts={})
+RECIPES = testbed.recipes(
+    "r3gan",
+    R3GANConfig,
+    build,
+    points={"final_gamma": 0.02},
+    pictures={"r1_gamma": 1.0, "r2_gamma": 1.0},
+    minutes={
+        "plane": "about 2 minutes on two cores (estimated)",
+        "pictures": "about 2 minutes on two cores (estimated)",
+    },
+    bands={"digits": "digit-FID at most 1.5 % of uniform noise's, all ten classes (mini set: at most 4 %)"},
+)

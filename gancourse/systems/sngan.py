@@ -110,5 +110,14 @@ def paper() -> dict[str, nn.Module]:
 
 build = SNGAN
 RECIPES = testbed.recipes(
-    "sngan", SNGANConfig, build, points={"d_norm": "spectral"}, pictures={"d_norm": "spectral"}, texts={}
+    "sngan",
+    SNGANConfig,
+    build,
+    points={"d_norm": "spectral"},
+    pictures={"d_norm": "spectral"},
+    minutes={
+        "plane": "about 1 minute on two cores (estimated)",
+        "pictures": "about 2 minutes on two cores (estimated)",
+    },
+    bands={"digits": "digit-FID at most 1.5 % of uniform noise's, all ten classes (mini set: at most 4 %)"},
 )

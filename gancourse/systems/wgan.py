@@ -124,4 +124,17 @@ def paper() -> dict[str, nn.Module]:
 # ---------------------------------------------------------------------------------------------- recipes
 
 build = WGAN
-RECIPES = testbed.recipes("wgan", WGANConfig, build, points={}, pictures={}, texts={})
+_RATES = {"g_lr": 5e-4, "d_lr": 5e-4}  # ten times the paper's: at its own, a critic learns little in these few steps
+RECIPES = testbed.recipes(
+    "wgan",
+    WGANConfig,
+    build,
+    points=_RATES,
+    pictures=_RATES,
+    minutes={
+        "plane": "about 3 minutes on two cores (estimated)",
+        "pictures": "about 3 minutes on two cores (estimated)",
+    },
+    bands={"digits": "digit-FID at most 2.5 % of uniform noise's, all ten classes (mini set: at most 4 %)"},
+    steps=(5_000, 5_000),
+)

@@ -88,4 +88,16 @@ def paper() -> dict[str, nn.Module]:
     return {"G": spec.generator(), "D": spec.discriminator()}
 
 
-RECIPES = testbed.recipes("wgan-gp", WGANGPConfig, build, points={}, pictures={}, texts={})
+RECIPES = testbed.recipes(
+    "wgan-gp",
+    WGANGPConfig,
+    build,
+    points={"gp_weight": 1.0},
+    pictures={},
+    minutes={
+        "plane": "about 3 minutes on two cores (estimated)",
+        "pictures": "about 3 minutes on two cores (estimated)",
+    },
+    bands={"digits": "digit-FID at most 1.5 % of uniform noise's, all ten classes (mini set: at most 4 %)"},
+    steps=(5_000, 3_000),
+)

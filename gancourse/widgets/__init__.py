@@ -33,6 +33,11 @@ PLACES = {
     "sample-size": ("counts", 5),
     "classes": ("classes", 6),
     "least-squares": ("coding", 7),
+    "transport": ("transport", 8),
+    "cone": ("transport", 8),
+    "price": ("dirac", 9),
+    "dirac": ("dirac", 9),
+    "power-iteration": ("spectral", 10),
 }
 """Name → the module that holds it, and its chapter."""
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from gancourse.errors import UserError, unknown
+from gancourse.plots.style import styled
 
 __all__ = ["Slider", "Still", "Widget", "live", "shipped"]
 
@@ -45,7 +46,8 @@ class Slider:
 
     def words(self, value: Any) -> str:
         """Return a value as the reader sees it."""
-        return self.form.format(value)
+        words = self.form.format(value)
+        return words if isinstance(value, str) else words.replace("-", "−")
 
 
 def steps(low: float, high: float, step: float) -> tuple[float, ...]:
@@ -92,7 +94,11 @@ class Widget:
                 listed = known[name].values
                 told = ", ".join(map(str, listed)) if len(listed) < 12 else f"{listed[0]}, {listed[1]}, … {listed[-1]}"
                 raise UserError(f"Got {name}={value!r}; the slider has {told}.")
-        return self.draw(**(self.defaults | values))
+        return self.drawn(self.defaults | values)
+
+    def drawn(self, values: dict[str, Any]) -> Figure:
+        """Return the picture at the values of all sliders, in the style of the course."""
+        return styled(self.draw)(**values)
 
 
 class Still:
@@ -169,7 +175,8 @@ def live(widget: Widget, kernel: bool | None = None) -> Any:
 def _build(widget: Widget, ipywidgets: Any) -> Any:
     controls = {slider.name: _control(slider, ipywidgets) for slider in widget.sliders}
     first = widget.still()
-    picture = ipywidgets.Image(value=_png(first), format="png", layout={"max_width": "100%"})
+    own_size = {"max_width": "100%", "align_self": "flex-start"}  # a box would stretch it, and blur it
+    picture = ipywidgets.Image(value=_png(first), format="png", layout=own_size)
     places = [ax.get_position(original=True) for ax in first.axes]  # half of the time to draw is to find these
     message = ipywidgets.HTML(value=html.escape(widget.about))
 
@@ -178,7 +185,7 @@ def _build(widget: Widget, ipywidgets: Any) -> Any:
         gc.disable()  # tidying up takes longer than the drawing; it can wait until the picture is there
         try:
             values = {name: control.value for name, control in controls.items()}
-            picture.value = _png(widget.draw(**values), places)
+            picture.value = _png(widget.drawn(values), places)
             message.value = html.escape(widget.about)
         except UserError as error:  # a value that cannot be drawn is told, and the last picture stays
             message.value = f"<strong>{html.escape(str(error))}</strong>"

@@ -35,7 +35,7 @@ def draw(step: int, k: int, seed: int) -> Figure:
     plots.density_1d(xs, pair, D, ax=top)
     top.set_ylim(-0.45, 1.25)
     top.set_yticks([0, 0.5, 1])
-    figure.axes[2].set_ylim(-0.36, 1.0)
+    figure.axes[2].set_ylim(-0.36 * 1.02, 1.02)
     quantiles = torch.distributions.Normal(0.0, 1.0).icdf(torch.linspace(0.05, 0.95, 10, dtype=torch.float64))
     fakes = mean + spread * quantiles.numpy()
     plots.arrows(D, fakes[:, None], "1-D", ax=top, background=False, scale=1.5)
@@ -51,6 +51,7 @@ def draw(step: int, k: int, seed: int) -> Figure:
         bottom.axhline(level, color=colour, linewidth=1, linestyle=(0, (5, 3)))
     bottom.set(xlim=(0, LOOKS[-1]), ylim=(-0.1, 2.9), xlabel="step; dashed: the data's")
     bottom.legend(loc="upper right", ncols=2)
+    plots.style.dress(bottom)
     told = ", ".join(f"{place:.2f}" for place in shown) or "nowhere in sight"
     top.set_xlabel(f"x; D = ½ at {told}")
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -64,19 +65,20 @@ def fit(data: Tensor, distance: float, start: float, reverse: bool) -> tuple[Ten
 
 
 def draw(distance: float) -> Figure:
-    """Draw the data in blue and four fits in orange, with what each costs by both divergences."""
+    """Draw the data in blue and four fits in dashed orange, with what each costs by both divergences."""
     found, at = shipped("kl_fits"), index(DISTANCES, distance)
     data = mixture(distance).log_prob(PLANE)
     figure, axes = plots.panels(4, columns=2, aspect=0.8)
     names = {plots.DATA: "data", plots.GENERATOR: "fit"}
+    lines: dict[str, Any] = {plots.DATA: "-", plots.GENERATOR: (0, (4, 3))}  # where a fit lies on a mode, both are seen
     for j, (ax, name) in enumerate(zip(axes, STARTS, strict=True)):
         q = gaussian(torch.from_numpy(found["means"][at, j]), torch.from_numpy(found["roots"][at, j]))
         for log_p, colour in ((data, plots.DATA), (q, plots.GENERATOR)):
             height = log_p.exp().reshape(121, 121).T
             levels = [share * float(height.max()) for share in (0.05, 0.3, 0.7)]
-            ax.contour(AXIS, AXIS, height, levels=levels, colors=colour, linewidths=1.3)
+            ax.contour(AXIS, AXIS, height, levels=levels, colors=colour, linewidths=1.5, linestyles=[lines[colour]])
             if j == 0:
-                ax.plot([], [], color=colour, label=names[colour])
+                ax.plot([], [], color=colour, linewidth=1.5, linestyle=lines[colour], label=names[colour])
         forward, reverse = found["costs"][at, j]
         ax.set(xlim=(-5.5, 5.5), ylim=(-4.4, 4.4), xticks=[], yticks=[], aspect="equal")
         ax.set_title(f"{name}\nforward {forward:.2f}, reverse {reverse:.2f}", fontsize=plots.FONT)

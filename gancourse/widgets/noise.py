@@ -34,7 +34,7 @@ def draw(step: int, z: int) -> Figure:
         ax.imshow(page[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.set_axis_off()
     row, column = divmod(z - 1, 7)
-    box: dict[str, Any] = {"fill": False, "edgecolor": plots.GENERATOR, "linewidth": 2.2}
+    box: dict[str, Any] = {"fill": False, "edgecolor": plots.GENERATOR, "linewidth": 2.2, "clip_on": False}
     top.add_patch(Rectangle((29 * column - 1, 29 * row - 1), 29, 29, **box))
     bottom.add_patch(Rectangle((29 * index(STEPS, step) - 1, -1), 29, 29, **box))
     top.set_title(f"step {step:,}", fontsize=plots.FONT)

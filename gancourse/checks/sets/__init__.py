@@ -13,6 +13,9 @@ INDEX: dict[str, tuple[str, str]] = {
     "measure": ("05_measuring", "Measuring a GAN"),
     "cgan": ("06_cgan", "Conditional GANs"),
     "lsgan": ("07_lsgan", "Least squares"),
+    "wgan": ("08_wgan", "Wasserstein GAN"),
+    "wgan_gp": ("09_wgan_gp", "Penalties on the slope"),
+    "sngan": ("10_sngan", "Spectral normalisation"),
 }
 
 

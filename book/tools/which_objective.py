@@ -1,0 +1,202 @@
+"""Write the tables of the page "Which objective?" and draw its figures, from the studies' results.
+
+    python book/tools/which_objective.py            # after a study was measured again
+    python book/tools/which_objective.py --check    # say whether page and figures are those of the results
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`; the sentences around it are written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import re
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from gancourse import console, hub, plots, runtime
+from gancourse.errors import UserError
+from gancourse.plots import style
+
+BOOK = Path(__file__).resolve().parents[1]
+PAGE = BOOK / "which_objective.md"
+PICTURES = BOOK / "_static"
+TABLE = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Rows = dict[str, dict[str, Any]]
+
+
+def of_data(data: str) -> Rows:
+    """Return the rows of the plane study for `data`: objective → figures."""
+    found = hub.results("objectives")["variants"]
+    return {name.removeprefix(f"{data}: "): row for name, row in found.items() if name.startswith(f"{data}: ")}
+
+
+def spread(values: Sequence[float], digits: int, factor: float = 1.0) -> str:
+    """Return mean ± standard error of some seeds, in one piece that no line breaks."""
+    scaled = [factor * value for value in values]
+    error = statistics.stdev(scaled) / math.sqrt(len(scaled))
+    return f"{statistics.fmean(scaled):.{digits}f}\u00a0±\u00a0{error:.{digits}f}"
+
+
+def cost(row: dict[str, Any]) -> float:
+    """Return the milliseconds of a step of one seed."""
+    return 1e3 * row["processor_seconds"] / row["steps"] / len(row["seeds"])
+
+
+# ------------------------------------------------------------------------------------------------------ tables
+
+
+def plane(data: str) -> str:
+    """Return the table of the ring or the grid at equal steps."""
+    lines = [
+        {
+            "objective": name,
+            "modes": spread(row["modes"], 1),
+            "high quality, %": spread(row["high_quality"], 1, 100),
+            "reverse KL": spread(row["reverse_kl"], 3),
+            "averaged: modes": spread(row["averaged"]["modes"], 1),
+            "averaged: high quality, %": spread(row["averaged"]["high_quality"], 1, 100),
+            "ms a step": f"{cost(row):.1f}",
+        }
+        for name, row in of_data(data).items()
+    ]
+    return plots.table(lines).markdown()
+
+
+def meanwhile(row: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return where a run stood after so many processor seconds: the last look until then, but for the clock's 3 %."""
+    rate = row["processor_seconds"] / row["steps"]
+    return [look for look in row["curve"] if look["step"] * rate <= seconds * 1.03][-1]
+
+
+def same_time() -> str:
+    """Return the table of the grid at the second at which the non-saturating game has finished."""
+    found = of_data("grid")
+    seconds = found["non-saturating"]["processor_seconds"]
+    lines = []
+    for name, row in found.items():
+        then = meanwhile(row, seconds)
+        lines.append(
+            {
+                "objective": name,
+                "step": f"{then['step']:,}",
+                "modes": spread(then["modes"], 1),
+                "high quality, %": spread(then["high_quality"], 1, 100),
+            }
+        )
+    return plots.table(lines).markdown()
+
+
+TABLES = {
+    "ring": lambda: plane("ring"),
+    "grid": lambda: plane("grid"),
+    "same-time": same_time,
+}
+
+# ----------------------------------------------------------------------------------------------------- figures
+
+
+@style.styled
+def dots(columns: dict[str, dict[str, dict[str, Sequence[float]]]]) -> Any:
+    """Return a figure with a row for each objective: small dots are seeds, a large one is their mean.
+
+    Args:
+        columns: title → what is compared (at most two, drawn full and hollow) → objective → one value per seed.
+    """
+    names = list(next(iter(next(iter(columns.values())).values())))
+    figure = style.Picture(figsize=(style.WIDTH, 0.6 + 0.4 * len(names)), dpi=style.DPI, layout="constrained")
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    colours = (style.DATA, style.GENERATOR)
+    for ax, (title, compared) in zip(axes, columns.items(), strict=True):
+        for rows, colour, shift in zip(compared.values(), colours, (-0.14, 0.14), strict=False):
+            for name, values in rows.items():
+                y = names.index(name) + (shift if len(compared) > 1 else 0.0)
+                ax.plot(values, [y] * len(values), "o", ms=3.5, color=colour, alpha=0.45, mew=0)
+                ax.plot(
+                    statistics.fmean(values), y, "o", ms=8, mfc="white" if shift > 0 else colour, mec=colour, mew=1.6
+                )
+        ax.set_title(title)
+        style.dress(ax)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.grid(axis="both", color="#E4E4E4", linewidth=0.8)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    labels = list(next(iter(columns.values())))
+    if len(labels) > 1:
+        marks = [
+            Line2D([], [], marker="o", ls="", ms=8, mew=1.6, color=colour, mfc=face)
+            for colour, face in zip(colours, (colours[0], "white"), strict=True)
+        ]
+        figure.legend(marks, labels, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def grid_figure() -> Any:
+    """Return modes and quality on the grid: at the last step, and when the non-saturating game had finished."""
+    ends = of_data("grid")
+    seconds = ends["non-saturating"]["processor_seconds"]
+    compared = {"equal steps": ends, "equal seconds": {n: meanwhile(row, seconds) for n, row in ends.items()}}
+    return dots(
+        {
+            "Modes of 25": {label: {n: r["modes"] for n, r in rows.items()} for label, rows in compared.items()},
+            "High quality, %": {
+                label: {n: [100 * v for v in r["high_quality"]] for n, r in rows.items()}
+                for label, rows in compared.items()
+            },
+        }
+    )
+
+
+FIGURES = {"grid": grid_figure}
+
+
+def picture(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=2 * style.DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+# --------------------------------------------------------------------------------------------------- all of it
+
+
+def with_tables(page: str) -> str:
+    """Return the page with its tables made of the results.
+
+    Raises:
+        UserError: the page asks for a table that there is not.
+    """
+
+    def written(match: re.Match[str]) -> str:
+        if match[2] not in TABLES:
+            raise UserError(f"The page asks for the table {match[2]!r}; there are {', '.join(TABLES)}.")
+        return f"{match[1]}\n{TABLES[match[2]]().strip()}\n\n{match[3]}"
+
+    return TABLE.sub(written, page)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page's tables are stale")
+    check = parser.parse_args().check
+    page = PAGE.read_text(encoding="utf-8")
+    fresh = with_tables(page)
+    if check:
+        if fresh != page:
+            raise UserError("The page's tables are not those of the results: run book/tools/which_objective.py.")
+        return
+    runtime.write_atomic(PAGE, fresh.encode())
+    for name, draw in FIGURES.items():
+        if f"objective-{name}.png" in fresh:
+            runtime.write_atomic(PICTURES / f"objective-{name}.png", picture(draw()))
+
+
+if __name__ == "__main__":
+    sys.exit(console.entry(main))

@@ -2,8 +2,9 @@
 
 It stands beside the judges of digits and clothes (``gancourse.metrics.judges``), but answers fourteen questions: the
 eight labels and six numbers of ``gancourse.datasets.heads``. One network serves 32 and 64 pixels: pictures of 32 are
-doubled. The trained weights ship with the package, with card and checksum; the card says for each factor how well it is
-read on heads that the judge has not seen, and which factors fall short of what was wanted.
+doubled. The trained weights ship with the package, with their card and their checksum, in ``metrics/weights``. The card
+says of each factor how well it is read on heads that the judge has not seen, and which fall short of what was wanted
+before the judge was trained.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,9 @@ FEATURES = 96
 WANTED = {64: 0.98, 32: 0.95}
 """The share of right labels that is wanted at each size."""
 WANTED_R2 = 0.95
+"""The R² that is wanted of each number."""
 SMALL = ("smile", "brows")
-"""What is too small at 32 pixels for anything to be wanted of it."""
+"""The numbers of which nothing is wanted at 32 pixels, where a mouth and brows are a pixel or two high."""
 
 
 class FaceJudge(nn.Module):
@@ -59,19 +60,28 @@ class FaceJudge(nn.Module):
         self.values = nn.Linear(FEATURES, len(RANGES))
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the features, float (N, 96), before their ReLU, of images float (N, 3, 32 or 64, …) in [-1, 1]."""
-        if x.shape[-1] == 32:
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return self.body(x)
+        """Return the features, float (N, 96), of images float (N, 3, 32, 32) or (N, 3, 64, 64) in [-1, 1].
+
+        They are taken before the last ReLU, as those of the other judges.
+        """
+        return self.body(_doubled(x) if x.shape[-1] == 32 else x)
 
     def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits of all values of all labels, float (N, 41), and the numbers, float (N, 6) in -1 … 1."""
+        """Return the logits of all values of all labels, float (N, 41), and the numbers, float (N, 6).
+
+        Of the numbers -1 … 1 stands for the range of each; they may lie somewhat outside.
+        """
         seen = F.relu(features)
         return self.labels(seen), self.values(seen)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what :meth:`read` reads in images."""
         return self.read(self.features(x))
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """Return images (N, C, H, W) at twice their size: of each pixel four."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def _block(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
@@ -92,30 +102,26 @@ def load_face_judge(device: str | torch.device | None = None) -> FaceJudge:
 
 @functools.lru_cache(maxsize=2)
 def _load(device: str) -> FaceJudge:
-    path = judges.WEIGHTS / f"{NAME}.safetensors"
-    data = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(data).hexdigest() != face_judge_card()["sha256"]:
-        raise UserError(
-            f"{path} is missing or damaged (its sha256 is not the one on its card). Install gancourse again."
-        )
     judge = FaceJudge()
-    judge.load_state_dict({name: _whole(value) for name, value in safetensors.load(data).items()})
+    _put(judge, judges.checked_weights(NAME))
     judge.to(torch.device(device)).to(memory_format=torch.channels_last)
     return judge.eval().requires_grad_(False)
 
 
-def _whole(value: Tensor) -> Tensor:
-    """Return weights that were stored in half precision in full."""
-    return value.float() if value.is_floating_point() else value
+def _stored(judge: FaceJudge) -> bytes:
+    """Return a judge's weights as a file: kernels and matrices in half precision, the rest in full."""
+    weights = {name: value.half() if value.ndim > 1 else value for name, value in judge.state_dict().items()}
+    return safetensors.save({name: value.cpu().contiguous() for name, value in weights.items()})
+
+
+def _put(judge: FaceJudge, weights: bytes) -> None:
+    """Give a judge the weights of a file; they are used in full precision."""
+    judge.load_state_dict(safetensors.load(weights))
 
 
 def face_judge_card() -> dict[str, Any]:
-    """Return the shipped judge's card: checksum, what it reads right, data, minutes, device, seed and settings."""
-    path = judges.WEIGHTS / f"{NAME}.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"The judge's card {path} cannot be read ({error}). Install gancourse again.") from None
+    """Return the shipped judge's card: checksum, how well it reads each factor, data, minutes, seed and settings."""
+    return judges.read_card(NAME)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +130,8 @@ class FaceJudgement:
 
     Attributes:
         features: float32 (N, 96), see :meth:`FaceJudge.features`.
-        factors: the most likely labels, and the numbers within their ranges.
-        confidence: float32 (N, 8), the probability of each of these labels.
+        factors: the most likely labels, and the numbers, brought into their ranges.
+        confidence: float32 (N, 8), the probability that the judge gives to each of these labels.
     """
 
     features: Tensor
@@ -187,15 +193,15 @@ class FaceJudgeRecipe:
     """The hyper-parameters of the judge's training.
 
     Attributes:
-        steps: minibatches in all; every other one at 32 pixels.
-        batch_size: pictures per minibatch.
+        steps: minibatches in all.
+        batch_size: pictures per minibatch; half of them are seen at 32 pixels.
         lr: the peak of the one-cycle schedule for AdamW.
         weight_decay: of AdamW.
         noise: half of the pictures get Gaussian noise whose standard deviation is drawn from 0 … this.
         numbers: the weight of the squared errors of the numbers beside the cross entropies of the labels.
     """
 
-    steps: int = 5_000
+    steps: int = 6_000
     batch_size: int = 64
     lr: float = 3e-3
     weight_decay: float = 0.02
@@ -211,22 +217,30 @@ RECIPES = {
 
 
 def face_loss(judge: FaceJudge, x: Tensor, factors: faces.Factors, seen: Tensor, numbers: float) -> Tensor:
-    """Return the mean cross entropy of the labels that can be seen, and `numbers` times the mean squared error."""
+    """Return the mean cross entropy of the labels, plus `numbers` times the mean squared error of the numbers.
+
+    Args:
+        judge: in training.
+        x: float (N, 3, 64, 64) in [-1, 1].
+        factors: of the N heads.
+        seen: bool (N, 8), which labels can be seen; the others do not count. Each must be seen in some picture.
+        numbers: the weight.
+    """
     logits, values = judge(x)
     parts = zip(logits.split(faces.CLASSES, dim=1), factors.labels.T, seen.T, strict=True)
     entropies = [F.cross_entropy(one[there], label[there]) for one, label, there in parts]
     return torch.stack(entropies).mean() + numbers * F.mse_loss(values, to_unit(factors.values))
 
 
-def _batches(data: faces.Faces, recipe: FaceJudgeRecipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield minibatches of pictures, uint8, with their indices; every other one at 32 pixels."""
-    order = torch.empty(0, dtype=torch.long, device="cpu")
-    for step in range(recipe.steps):
-        if len(order) < recipe.batch_size:
-            order = torch.randperm(len(data), generator=generator, device="cpu")
-        index, order = order[: recipe.batch_size], order[recipe.batch_size :]
-        index = index.to(data.images.device)
-        yield (data.images[index] if step % 2 else faces.halve(data.images[index])), index
+def _views(pictures: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """Return uint8 pictures (N, 64, 64, 3) as the judge meets them in training: half of them at 32 pixels, half noisy.
+
+    Both sizes are in every minibatch, since BatchNorm's averages are to hold for both.
+    """
+    half = len(pictures) // 2
+    small, large = faces.halve(pictures[:half]), pictures[half:]
+    small, large = (judges.grainy(pixels.to_float(part), noise, generator) for part in (small, large))
+    return torch.cat([_doubled(small), large]).contiguous(memory_format=torch.channels_last)
 
 
 def train_face_judge(
@@ -239,8 +253,8 @@ def train_face_judge(
 ) -> dict[str, Any]:
     """Train the judge of faces into the folder `out` and return its card.
 
-    Writes ``faces-judge.safetensors`` (weights of convolutions in half precision), ``faces-judge.json`` (the card, with
-    the checksum; measured with these weights) and ``card.md`` (the same for people).
+    Writes ``faces-judge.safetensors`` (kernels and matrices in half precision), ``faces-judge.json`` (the card, with
+    the checksum; measured with the weights as they are stored) and ``card.md`` (the same for people).
 
     Args:
         profile: smoke, cpu or gpu (None: as :func:`gancourse.runtime.profile` finds it).
@@ -259,11 +273,10 @@ def train_face_judge(
     runtime.make_folder(out)
     runtime.seed_everything(seed)
     train, test = faces.load("train", device=where), faces.load("test", quiet=True)
-    begin = time.perf_counter()
+    begin = time.process_time()
     judge = _fit(recipe, train, seed)
-    minutes = (time.perf_counter() - begin) / 60
-    weights = safetensors.save({name: _stored(value) for name, value in judge.state_dict().items()})
-    judge.load_state_dict({name: _whole(value) for name, value in safetensors.load(weights).items()})
+    minutes = (time.process_time() - begin) / 60
+    _put(judge, weights := _stored(judge))
     read = {str(size): accuracy(judge, test, size) for size in reversed(SIZES)}
     card = {
         "recipe": NAME,
@@ -273,7 +286,7 @@ def train_face_judge(
         "measured_on": f"drawn faces {test.source}, test split, {len(test):,} heads",
         "read": read,
         "short": short(read),
-        "minutes": round(minutes, 1),
+        "cpu_minutes": round(minutes, 1),
         "device": runtime.describe_device(where),
         "settings": asdict(recipe),
         "parameters": sum(p.numel() for p in judge.parameters()),
@@ -287,11 +300,6 @@ def train_face_judge(
     return card
 
 
-def _stored(value: Tensor) -> Tensor:
-    """Return weights as they are stored: matrices and kernels in half precision, the rest in full."""
-    return (value.half() if value.ndim > 1 else value).cpu().contiguous()
-
-
 def _fit(recipe: FaceJudgeRecipe, data: faces.Faces, seed: int) -> FaceJudge:
     """Train a new judge on `data`; return it in eval mode."""
     judge = FaceJudge().to(data.images.device).to(memory_format=torch.channels_last)
@@ -299,11 +307,10 @@ def _fit(recipe: FaceJudgeRecipe, data: faces.Faces, seed: int) -> FaceJudge:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
     generator = torch.Generator().manual_seed(seed)
     visible = data.factors.visible()
-    for pictures, index in runtime.progress(_batches(data, recipe, generator), total=recipe.steps, desc=NAME):
-        x = pixels.to_float(pictures)
-        grain = recipe.noise * (2 * torch.rand(len(x), 1, 1, 1, generator=generator, device="cpu") - 1).clamp(min=0)
-        x = (x + (grain * torch.randn(x.shape, generator=generator, device="cpu")).to(x.device)).clamp(-1, 1)
-        x = x.contiguous(memory_format=torch.channels_last)
+    batches = judges.minibatches(len(data), recipe.batch_size, recipe.steps, generator)
+    for index in runtime.progress(batches, total=recipe.steps, desc=NAME):
+        index = index.to(data.images.device)
+        x = _views(data.images[index], recipe.noise, generator)
         loss = face_loss(judge, x, data.factors[index], visible[index], recipe.numbers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -313,12 +320,12 @@ def _fit(recipe: FaceJudgeRecipe, data: faces.Faces, seed: int) -> FaceJudge:
 
 
 def accuracy(judge: FaceJudge, data: faces.Faces, size: int = 64) -> dict[str, float]:
-    """Return how well a judge in eval mode reads faces whose factors are known, at 32 or 64 pixels.
+    """Return how well a judge in eval mode reads faces at 64 pixels whose factors are known, as they are or at 32.
 
-    For each label the share that is right of those that can be seen, for each number R², 1 less the mean squared error
-    in units of the number's variance.
+    For each label it is the share that is read right of those that can be seen; for each number it is R², which is 1
+    less the mean squared error divided by the number's variance.
     """
-    images = data.images if size == data.images.shape[1] else faces.halve(data.images)
+    images = data.images if size == 64 else faces.halve(data.images)
     found = judge_faces(images, next(judge.parameters()).device, judge=judge).factors
     true, visible = data.factors, data.factors.visible()
     shares: dict[str, float] = {}
@@ -371,7 +378,7 @@ What falls short: {missed}.
 |---|---|
 | trained on | {card["data"]} |
 | the drawings | Pablo Stanley (Avataaars), in python-avatars, MIT, © 2021 Ibon |
-| time | {card["minutes"]} minutes on {card["device"]}, profile {card["profile"]}, seed {card["seed"]} |
+| time | {card["cpu_minutes"]} minutes of processor time on {card["device"]}, profile {card["profile"]}, seed {card["seed"]} |
 | settings | {settings} |
 | file | {card["bytes"]:,} bytes, sha256 `{card["sha256"]}` |
 | made with | gancourse {card["versions"]["gancourse"]}, PyTorch {card["versions"]["torch"]} |

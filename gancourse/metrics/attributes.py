@@ -199,6 +199,7 @@ class FaceJudgeRecipe:
         weight_decay: of AdamW.
         noise: half of the pictures get Gaussian noise whose standard deviation is drawn from 0 … this.
         numbers: the weight of the squared errors of the numbers beside the cross entropies of the labels.
+        bfloat16: whether the features are computed in it: 1.7 times as fast on a processor that has it.
     """
 
     steps: int = 6_000
@@ -207,29 +208,28 @@ class FaceJudgeRecipe:
     weight_decay: float = 0.02
     noise: float = 0.1
     numbers: float = 2.0
+    bfloat16: bool = True
 
 
 RECIPES = {
     "smoke": FaceJudgeRecipe(steps=6, batch_size=20),
     "cpu": FaceJudgeRecipe(),
-    "gpu": FaceJudgeRecipe(steps=20_000),
+    "gpu": FaceJudgeRecipe(steps=20_000, bfloat16=False),
 }
 
 
-def face_loss(judge: FaceJudge, x: Tensor, factors: faces.Factors, seen: Tensor, numbers: float) -> Tensor:
-    """Return the mean cross entropy of the labels, plus `numbers` times the mean squared error of the numbers.
+def face_loss(logits: Tensor, numbers: Tensor, factors: faces.Factors, seen: Tensor, weight: float) -> Tensor:
+    """Return the mean cross entropy of the labels, plus `weight` times the mean squared error of the numbers.
 
     Args:
-        judge: in training.
-        x: float (N, 3, 64, 64) in [-1, 1].
-        factors: of the N heads.
+        logits, numbers: from :meth:`FaceJudge.read`, of N heads.
+        factors: what these heads are like.
         seen: bool (N, 8), which labels can be seen; the others do not count. Each must be seen in some picture.
-        numbers: the weight.
+        weight: of the numbers.
     """
-    logits, values = judge(x)
     parts = zip(logits.split(faces.CLASSES, dim=1), factors.labels.T, seen.T, strict=True)
     entropies = [F.cross_entropy(one[there], label[there]) for one, label, there in parts]
-    return torch.stack(entropies).mean() + numbers * F.mse_loss(values, to_unit(factors.values))
+    return torch.stack(entropies).mean() + weight * F.mse_loss(numbers, to_unit(factors.values))
 
 
 def _views(pictures: Tensor, noise: float, generator: torch.Generator) -> Tensor:
@@ -311,7 +311,9 @@ def _fit(recipe: FaceJudgeRecipe, data: faces.Faces, seed: int) -> FaceJudge:
     for index in runtime.progress(batches, total=recipe.steps, desc=NAME):
         index = index.to(data.images.device)
         x = _views(data.images[index], recipe.noise, generator)
-        loss = face_loss(judge, x, data.factors[index], visible[index], recipe.numbers)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            features = judge.features(x)
+        loss = face_loss(*judge.read(features.float()), data.factors[index], visible[index], recipe.numbers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -380,7 +380,8 @@ What falls short: {missed}.
 |---|---|
 | trained on | {card["data"]} |
 | the drawings | Pablo Stanley (Avataaars), in python-avatars, MIT, © 2021 Ibon |
-| time | {card["cpu_minutes"]} minutes of processor time on {card["device"]}, profile {card["profile"]}, seed {card["seed"]} |
+| time | {card["cpu_minutes"]} minutes of processor time on {card["device"]} |
+| profile, seed | {card["profile"]}, {card["seed"]} |
 | settings | {settings} |
 | file | {card["bytes"]:,} bytes, sha256 `{card["sha256"]}` |
 | made with | gancourse {card["versions"]["gancourse"]}, PyTorch {card["versions"]["torch"]} |

@@ -1,7 +1,7 @@
 """The report on generated faces: distance to the drawn ones, shares of every attribute, obedience, diversity.
 
-The report says too what a perfect generator would score. This is measured on ``fresh`` heads: 10,000 that were drawn for
-it alone, since the judge has been trained on the train split, and figures are taken against the test split.
+The report says too what a perfect generator would score. This is measured on ``fresh`` heads: 10,000 that were drawn
+for it alone, since the judge has been trained on the train split, and figures are taken against the test split.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def face_statistics(judgement: FaceJudgement) -> FaceStatistics:
 
 @functools.cache
 def reference_face_statistics(name: str) -> FaceStatistics:
-    """Return shipped statistics: of ``train``, ``test``, ``fresh`` or ``uniform``, with the size in front: ``"64-test"``.
+    """Return shipped statistics: ``train``, ``test``, ``fresh`` or ``uniform``, after the size, as in ``"64-test"``.
 
     Raises:
         UserError: there are none of that name, or the file is missing, damaged, or made with another judge.
@@ -111,9 +111,9 @@ def face_report(
     The drawn faces' statistics ship with the package, so nothing has to be drawn. The distance falls as N grows:
     compare figures at one N and one size only (the course's N is 10,000), and never with an Inception FID.
 
-    Read ``face_fid_percent`` first: noise has 100. Then ``gap`` beside ``gap_floor``, and which ``gap_…`` it comes from:
-    20 points of the glasses are faces that wear too many or too few of one kind. ``diversity`` well below 1 is a
-    generator that repeats itself.
+    Read ``face_fid_percent`` first: noise has 100. Then ``gap`` beside ``gap_floor``, and which ``gap_…`` it comes
+    from: with 20 points of ``gap_glasses`` one kind of glasses is worn by 20 in 100 faces too many or too few. With
+    ``diversity`` well below 1 a generator repeats itself.
 
     Args:
         images: uint8 (N, 32, 32, 3) or (N, 64, 64, 3).
@@ -141,8 +141,8 @@ def face_report(
           faces score 1, one memorised face 0.
         - ``confidence``: the mean probability that the judge gives to the labels that it reads, 0 … 1.
         - ``attribute_accuracy``: of the labels that were asked for, the share that the judge reads; None without
-          `labels`. The colour of hair that is asked for under a hat, without a beard, cannot be seen and does not count.
-          A perfect generator scores what the judge reads right of drawn faces: :func:`.face_judge_card`.
+          `labels`. A colour of hair that is asked for under a hat, without a beard, cannot be seen and does not count.
+          A perfect generator scores what the judge reads right of drawn faces (:func:`.face_judge_card`).
         - ``attribute_accuracy_min``: that share for the label of which it is smallest.
 
     Raises:

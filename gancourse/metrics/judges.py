@@ -248,7 +248,7 @@ def distort(x: Tensor, recipe: JudgeRecipe, generator: torch.Generator | None = 
 
 
 def grainy(x: Tensor, noise: float, generator: torch.Generator | None = None) -> Tensor:
-    """Return images (N, C, H, W), half of them with Gaussian noise whose standard deviation is drawn from 0 … `noise`."""
+    """Return images (N, C, H, W), half of them with Gaussian noise of a standard deviation drawn from 0 … `noise`."""
     grain = noise * (2 * torch.rand(len(x), 1, 1, 1, generator=generator, device="cpu") - 1).clamp(min=0)
     grain = grain * torch.randn(x.shape, generator=generator, device="cpu")
     return (x + grain.to(x.device)).clamp(-1, 1)

@@ -169,6 +169,14 @@ def test_the_recipe_learns(mini_only, bfloat16):
     assert read["skin"] > 0.3 and read["hair_colour"] > 0.35  # by chance: 0.2 of each
 
 
+def test_the_command_line_trains_it(mini_only, monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(attributes.RECIPES, "smoke", attributes.FaceJudgeRecipe(steps=2, batch_size=10))
+    command = ["train", "faces-judge", "--profile", "smoke", "--out", str(tmp_path / "judge")]
+    assert cli.main([*command, "--device", "cpu"]) == 0
+    assert "What falls short: hair at 64" in capsys.readouterr().out
+    assert cli.main([*command, "--set", "lr=1"]) == 1 and "neither --set nor" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------------------------------------- the report
 
 

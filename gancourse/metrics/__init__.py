@@ -123,8 +123,9 @@ __all__ = [
 JUDGES: dict[str, str] = {
     "digits-judge": "the small classifier that judges digits",
     "fashion-judge": "the small classifier that judges clothes",
+    "faces-judge": "the small network that reads every attribute of a drawn face",
 }
-"""Judge → title. A judge is a classifier with a training of its own in ``gancourse.metrics.judges``."""
+"""Judge → title. A judge has a training of its own: in ``gancourse.metrics.judges``, that of faces in ``.attributes``."""
 
 _MODULES = {
     "inputs": "Array",

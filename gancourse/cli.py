@@ -271,7 +271,7 @@ def run_train(arguments: argparse.Namespace) -> None:
 def train_judge(arguments: argparse.Namespace) -> None:
     """Train a judge; it has a short training of its own, without checkpoints."""
     if arguments.set or arguments.resume:
-        raise UserError(f"{arguments.recipe} takes neither --set nor --resume; its settings stand in gancourse.metrics.")
+        raise UserError(f"{arguments.recipe} takes neither --set nor --resume: its settings stand with its code.")
     from gancourse.metrics import attributes, judges
 
     name, profile, seed, device = arguments.recipe, arguments.profile, arguments.seed, arguments.device

@@ -46,8 +46,8 @@ def test_the_shipped_file_is_small_and_its_card_is_true():
     assert (judges.WEIGHTS / "faces-judge.safetensors").stat().st_size == card["bytes"] <= 1_000_000
     assert card["parameters"] == sum(p.numel() for p in attributes.FaceJudge().parameters())
     assert card["measured_on"] == "drawn faces full, test split, 10,000 heads"
-    for size in ("32", "64"):
-        assert list(card["read"][size]) == [*LABELS, *NUMBERS]
+    for values in (*card["read"].values(), card["bare"]):
+        assert list(values) == [*LABELS, *NUMBERS]
     text = (judges.WEIGHTS / "faces-judge.md").read_text(encoding="utf-8")
     assert text == attributes.describe_face_judge(card)
 
@@ -92,6 +92,13 @@ def test_units_go_there_and_back(test_faces):
     assert units.abs().max() <= 1 and torch.allclose(attributes.from_unit(units), values, atol=1e-5)
     ends = attributes.from_unit(torch.tensor([[-9.0] * 6, [9.0] * 6]))
     assert ends.T.tolist() == [pytest.approx([span.low, span.high]) for span in heads.RANGES]
+
+
+def test_bare_faces_have_neither_hat_nor_beard(test_faces):
+    bare = attributes.bare(test_faces)
+    plain = (test_faces.factors.column("hair") < 10) & (test_faces.factors.column("beard") == 0)
+    assert 60 < len(bare) < 95 and torch.equal(bare.images, test_faces.images[plain])
+    assert torch.equal(bare.labels, test_faces.labels[plain])
 
 
 def test_a_label_that_cannot_be_seen_teaches_nothing(test_faces):

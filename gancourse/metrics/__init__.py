@@ -125,7 +125,7 @@ JUDGES: dict[str, str] = {
     "fashion-judge": "the small classifier that judges clothes",
     "faces-judge": "the small network that reads every attribute of a drawn face",
 }
-"""Judge → title. A judge has a training of its own: in ``gancourse.metrics.judges``, that of faces in ``.attributes``."""
+"""Judge → title. ``gancourse.metrics.judges`` trains them, and ``gancourse.metrics.attributes`` that of faces."""
 
 _MODULES = {
     "inputs": "Array",

@@ -151,7 +151,7 @@ def test_damaged_weights_are_refused(monkeypatch, tmp_path, damage):
 
 
 def test_training_writes_a_judge_and_repeats_itself(mini_only, tmp_path):
-    recipe = attributes.FaceJudgeRecipe(steps=4, batch_size=16)
+    recipe = attributes.FaceJudgeRecipe(steps=4, batch_size=16, bfloat16=False)
     first, second = (
         attributes.train_face_judge("smoke", 3, tmp_path / name, device="cpu", recipe=recipe) for name in ("a", "b")
     )
@@ -167,9 +167,8 @@ def test_training_writes_a_judge_and_repeats_itself(mini_only, tmp_path):
         attributes.train_face_judge("smoke", 3, tmp_path / "a", recipe=recipe)
 
 
-@pytest.mark.parametrize("bfloat16", [True, False])
-def test_the_recipe_learns(mini_only, bfloat16):
-    recipe = attributes.FaceJudgeRecipe(steps=40, batch_size=50, bfloat16=bfloat16)
+def test_the_recipe_learns(mini_only):
+    recipe = attributes.FaceJudgeRecipe(steps=40, batch_size=50)
     judge = attributes._fit(recipe, faces.load_mini("train"), 0)
     assert all(p.dtype == torch.float32 for p in judge.parameters())
     read = attributes.accuracy(judge, faces.load_mini("test"))
@@ -248,10 +247,6 @@ def test_the_colour_of_hair_under_a_hat_is_not_asked_for_in_earnest(all_mini):
     report = metrics.face_report(all_mini.images, asked, device="cpu")
     least = min(read[name] for name in ("hair", "hair_colour", "beard"))
     assert report["attribute_accuracy_min"] == pytest.approx(least, abs=1e-4)
-    only = torch.full_like(asked[:2], -1)
-    only[:, :2], only[:, 5] = torch.tensor([10, 3]), 0  # blond under a beanie
-    with pytest.warns(UserWarning, match="too few"):
-        assert metrics.face_report(all_mini.images[:2], only, device="cpu")["attribute_accuracy"] is None
 
 
 def test_what_cannot_be_measured_is_refused(all_mini):

@@ -243,6 +243,7 @@ def test_one_table_in_three_forms():
         assert same.rows == table.rows and same.align == "lrr"
     assert "&lt;script" in plots.table([["<script>"]], ["<b>"])._repr_html_()
     assert plots.table([["0.3 ± 0.1"], ["-2"]], ["x"]).align == "r"
+    assert plots.table([["3×3, constant", 12], ["64×64", 3]], ["kernel", "n"]).align == "lr"
 
 
 def test_table_errors():

@@ -13,7 +13,18 @@ function markBox(box) {
   if (hidden > 3 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
 }
 
+// Where there is room, a number and its spread stay on one line; a table that scrolls anyway has room for the names of
+// its rows.
+function markTable(table) {
+  const fits = () => table.offsetWidth <= table.parentElement.clientWidth;
+  table.classList.remove("gc-wide");
+  table.classList.add("gc-whole");
+  if (!fits()) table.classList.remove("gc-whole");
+  table.classList.toggle("gc-wide", !fits());
+}
+
 function markBoxes() {
+  for (const table of document.querySelectorAll(".bd-article table.gc-table")) markTable(table);
   for (const box of document.querySelectorAll(COURSE_BOXES)) {
     if (box.localName === "mjx-container") {
       const formula = box.querySelector("mjx-math");
@@ -36,6 +47,22 @@ document.addEventListener("DOMContentLoaded", () => {
     if (after) math.nextSibling.data = math.nextSibling.data.slice(after.length);
     math.before(together);
     together.append(before, math, after);
+  }
+});
+
+// The style sheet gives room on a phone to cells that hold more than a number or a name.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const cell of document.querySelectorAll(".bd-article table.gc-table td")) {
+    const {length} = cell.textContent;
+    cell.classList.toggle("gc-long", length > 30);
+    cell.classList.toggle("gc-sentence", length > 60);
+  }
+});
+
+// An option of a command, such as -m, stays whole.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const part of document.querySelectorAll(".bd-article code .pre")) {
+    part.classList.toggle("gc-option", /^--?[a-z][\w-]{0,12}$/.test(part.textContent));
   }
 });
 

@@ -158,9 +158,9 @@ def _is_number(cell: Any) -> bool:
 
 
 def _numbers(column: Sequence[Any]) -> bool:
-    """Whether a column holds numbers, or words that begin with one such as "0.3 ± 0.1" or "12 %"."""
+    """Whether a column holds numbers, or words that begin with one such as "0.3 ± 0.1" or "12 %"; not sizes, "3×3"."""
     given = [cell for cell in column if cell is not None and cell != ""]
-    return bool(given) and all(_is_number(cell) or re.match(r"[-−+]?[\d.]+", str(cell)) for cell in given)
+    return bool(given) and all(_is_number(cell) or re.match(r"[-−+]?[\d.]+(?![\d.×])", str(cell)) for cell in given)
 
 
 def _text(cell: Any, form: str | None) -> str:

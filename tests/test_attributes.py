@@ -300,16 +300,8 @@ def test_a_system_of_faces_is_measured_by_them(all_mini):
 
 
 def test_a_run_on_faces_is_evaluated_from_the_command_line(mini_only, tmp_path, capsys):
-    """Faces have no recipe of their own yet: a generator of digits is given three channels."""
-    run = training.Run(
-        systems.recipe("digits-mlp"),
-        profile="smoke",
-        quiet=True,
-        steps=2,
-        data="faces",
-        sample_shape=(3, 32, 32),
-        out=tmp_path / "run",
-    )
+    recipe = systems.recipe("faces32-dcgan")
+    run = training.Run(recipe, profile="smoke", quiet=True, steps=2, out=tmp_path / "run")
     run.train()
     assert cli.main(["evaluate", str(tmp_path / "run"), "--n", "120", "--json", "--device", "cpu"]) == 0
     told = capsys.readouterr()

@@ -44,8 +44,6 @@ OBJECTIVES = {
     "non-saturating, R1": Objective("r3gan", {"loss": "nonsaturating", "r2_gamma": 0.0}),
     "relativistic, R1 and R2": Objective("r3gan"),
 }
-GRID_ONLY = ("Wasserstein, clipped", "Wasserstein, penalty")
-"""The two whose critic makes five steps: a run takes three to six times as long as the others'."""
 FORMER = {"gan": "ring-gan", "lsgan": "ring-lsgan"}
 """Recipes of earlier chapters, which have networks and games of their own: here they take the test bed's."""
 
@@ -81,7 +79,6 @@ STUDY = Study(
         f"{data}: {name}": on_the_plane(one, data)
         for data in ("ring", "grid")
         for name, one in OBJECTIVES.items()
-        if data == "grid" or name not in GRID_ONLY
     },
     steps=STEPS,
     seeds=SEEDS,

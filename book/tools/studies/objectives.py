@@ -54,7 +54,7 @@ IN_EQUAL_SECONDS = {
     "non-saturating, R1": 6_800,
     "relativistic, R1 and R2": 5_000,
 }
-"""Steps that took as many processor seconds as 10,000 of the non-saturating game, in hundreds; the others' are 10,000."""
+"""Steps that take as many processor seconds as 10,000 of the non-saturating game; the others keep 10,000."""
 FORMER = {"gan": "ring-gan", "lsgan": "ring-lsgan"}
 """Recipes of earlier chapters, which have networks and games of their own: here they take the test bed's."""
 

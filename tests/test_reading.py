@@ -161,3 +161,51 @@ def test_columns_of_a_shown_table_stand_apart(browser, site):
         gaps = f"{cells}.map((cell) => [getComputedStyle(cell).paddingLeft, getComputedStyle(cell).paddingRight])"
         found = [float(side.removesuffix("px")) for pair in tab.evaluate(gaps) for side in pair]
         assert found and min(found) >= 8
+
+
+# What a phone must not do: hide a caption or an arrow, pile words up, or break a number from its spread.
+ON_A_PHONE = r"""() => {
+  const faults = [], short = (node) => node.textContent.trim().slice(0, 40);
+  for (const caption of document.querySelectorAll("article table.gc-table caption")) {
+    if (caption.getBoundingClientRect().right > innerWidth - 48) faults.push(`caption under the edge: ${short(caption)}`);
+  }
+  for (const cell of document.querySelectorAll("article table.gc-table td")) {
+    const lines = cell.clientHeight / parseFloat(getComputedStyle(cell).lineHeight);
+    if (cell.textContent.length > 60 && cell.textContent.length < 200 && lines > 9) faults.push(`a pile: ${short(cell)}`);
+    if (cell.textContent.length > 30 && cell.style.textAlign === "right" && cell.clientWidth > 250) {
+      faults.push(`a list of numbers on one line: ${short(cell)}`);
+    }
+  }
+  for (const arrow of document.querySelectorAll(".prev-next-area i")) {
+    const {left, right} = arrow.getBoundingClientRect(), box = arrow.closest("a").getBoundingClientRect();
+    if (left < box.left - 0.5 || right > box.right + 0.5) faults.push(`an arrow is cut: ${short(arrow.closest("a"))}`);
+  }
+  for (const link of document.querySelectorAll("article a.reference")) {
+    const plain = getComputedStyle(document.documentElement).getPropertyValue("--pst-color-link").trim();
+    const probe = document.body.appendChild(document.createElement("i"));
+    probe.style.color = plain;
+    if (!link.querySelector("code") && getComputedStyle(link).color !== getComputedStyle(probe).color) {
+      faults.push(`a link of another colour: ${short(link)}`);
+    }
+    probe.remove();
+  }
+  return faults;
+}"""
+
+
+@pytest.mark.parametrize("chapter", ["02_first_gan", "03_what_the_game_optimises", "08_wgan", "09_wgan_gp"])
+def test_tables_links_and_arrows_on_a_phone(browser, site, chapter):
+    with browser.tab(390, "dark") as tab:
+        assert tab.open(f"{site[1]}notebooks/{chapter}.html")
+        assert tab.evaluate(f"({ON_A_PHONE})()") == []
+
+
+def test_a_number_and_its_spread_stand_on_one_line_where_there_is_room(browser, site):
+    with browser.tab(1280) as tab:
+        assert tab.open(f"{site[1]}notebooks/02_first_gan.html")
+        cells = "[...document.querySelectorAll('table.gc-table td')].filter((cell) => cell.textContent.includes('±'))"
+        tall = "(cell) => cell.clientHeight > 2.2 * parseFloat(getComputedStyle(cell).lineHeight)"
+        lines = f"{cells}.map((cell) => getComputedStyle(cell).whiteSpace)"
+        assert set(tab.evaluate(lines)) == {"nowrap"}
+        assert not tab.evaluate(f"{cells}.some({tall})")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 1280

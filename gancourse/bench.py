@@ -474,7 +474,7 @@ def bench(
     """Return the report of ``gancourse bench --json``.
 
     Args:
-        names: recipes; none: all of :data:`ROWS`, or of :data:`QUICK_ROWS`.
+        names: recipes; none: all of ``ROWS``, or of ``QUICK_ROWS``.
         quick: few and short blocks, to see whether it works; the figures are not to be quoted.
         blocks: how often each loop has its turn; default 15, quick 3.
         device: default the one in force.

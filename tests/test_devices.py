@@ -96,7 +96,10 @@ READ = ("images", "layers", "losses", "networks", "training", "datasets.source",
 EITHER = "takes arrays and tensors; a tensor stays where it is"
 ALLOWED = {
     ("images.py", "to_float", "torch.as_tensor"): EITHER,
+    ("metrics/attributes.py", "judge_faces", "torch.as_tensor"): EITHER,
     ("metrics/distances.py", "nearest", "torch.as_tensor"): EITHER,
+    ("metrics/face_reports.py", "_asked", "torch.as_tensor"): EITHER,
+    ("metrics/face_reports.py", "face_report", "torch.as_tensor"): EITHER,
     ("metrics/features.py", "inception_features", "torch.as_tensor"): EITHER,
     ("metrics/features.py", "judge_pictures", "torch.as_tensor"): EITHER,
     ("metrics/inputs.py", "checked_labels", "torch.as_tensor"): EITHER,

@@ -125,8 +125,8 @@ RECIPES = testbed.recipes(
     points={"final_gamma": 0.02},
     pictures={"r1_gamma": 1.0, "r2_gamma": 1.0},
     minutes={
-        "plane": "about 2 minutes on two cores (estimated)",
-        "pictures": "about 2 minutes on two cores (estimated)",
+        "plane": "about 1 minute on two cores",
+        "pictures": "about 3 minutes on two cores",
     },
     bands={
         "ring": "all eight modes, at least 95 % of the points of high quality",

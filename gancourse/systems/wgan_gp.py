@@ -95,8 +95,8 @@ RECIPES = testbed.recipes(
     points={"gp_weight": 1.0},
     pictures={},
     minutes={
-        "plane": "about 3 minutes on two cores (estimated)",
-        "pictures": "about 3 minutes on two cores (estimated)",
+        "plane": "about 2 minutes on two cores",
+        "pictures": "about 4 minutes on two cores",
     },
     bands={"digits": "digit-FID at most 1.5 % of uniform noise's, all ten classes (mini set: at most 4 %)"},
     steps=(5_000, 3_000),

@@ -43,6 +43,12 @@ def check_real(name: str, value: object, low: float, high: float) -> None:
         raise UserError(f"{name}={value!r} is out of range: it is a number from {low:g} to below {high:g}.")
 
 
+def check_switch(name: str, value: object) -> None:
+    """Raise a UserError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise UserError(f"{name}={value!r} must be True or False.")
+
+
 def check_seed(seed: object) -> int:
     """Return a seed as an int: the one check for training, sampling and measuring alike.
 

@@ -2,7 +2,8 @@
 
 Each takes the network as a function of samples alone, so that a condition stands outside: ``lambda x: D(x, c)``. Scores
 are (B,), or (S, B) for several seeds side by side; what lies behind their dimensions is one sample, and a norm is taken
-over that sample, never over a batch. Scores are raised to float32 first. A penalty is added to the loss and descended
+over that sample, never over a batch. Scores are raised to float32 first, and the network runs in float32 and not
+compiled, whatever the rest of the step does. A penalty is added to the loss and descended
 with it, so it must keep its graph: the gradient of the gradient goes through it.
 """
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from gancourse import runtime
 from gancourse.errors import UserError
 from gancourse.losses import full
 
@@ -32,8 +34,8 @@ def slopes(critic: Critic, x: Tensor) -> Tensor:
         RuntimeError: the gradient has lost its graph, so that a penalty would change nothing (a network under no_grad,
             a compiled one, or a score that is linear in x and has no parameter to train).
     """
-    x = x.detach().requires_grad_(True)
-    with torch.enable_grad():
+    x = full(x.detach()).requires_grad_(True)
+    with torch.enable_grad(), runtime.exact(x.device):
         scores = full(critic(x))
         (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
     if not gradient.requires_grad:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -78,6 +79,54 @@ def describe_device(where: torch.device) -> str:
         return "Apple MPS"
     threads = torch.get_num_threads()
     return f"CPU ({threads} thread{'s' if threads != 1 else ''})"
+
+
+PRECISIONS = ("float32", "bf16", "fp16", "auto")
+
+
+def precision(name: str, where: torch.device) -> torch.dtype:
+    """Return the type in which networks multiply: that of `name`, or what "auto" finds on the device.
+
+    "auto" takes half the width where the hardware multiplies it: bfloat16 on a CPU with AVX512-BF16 or AMX and on a
+    GPU of compute capability 8 or more, float16 on an older GPU, else float32.
+
+    Raises:
+        UserError: the name is none of the four.
+    """
+    if name not in PRECISIONS:
+        raise unknown("precision", name, PRECISIONS)
+    if name != "auto":
+        return {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+    if where.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(where)[0] >= 8 else torch.float16
+    tests = [getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile")]
+    quick = where.type == "cpu" and any(test is not None and test() for test in tests)
+    return torch.bfloat16 if quick else torch.float32
+
+
+@contextlib.contextmanager
+def exact(where: torch.device) -> Iterator[None]:
+    """Within this, networks multiply in float32 and run as they are written, not compiled.
+
+    For what is differentiated twice: a penalty through compiled code may lose its graph, and one in half precision is
+    mostly rounding.
+    """
+    with contextlib.ExitStack() as stack:
+        if torch.is_autocast_enabled(where.type):
+            stack.enter_context(torch.autocast(where.type, enabled=False))
+        if "torch._dynamo" in sys.modules:  # else nothing was compiled
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of the device, or of the machine, did not suffice."""
+    told = str(error)
+    return (
+        type(error).__name__ == "OutOfMemoryError"
+        or isinstance(error, MemoryError)
+        or (isinstance(error, RuntimeError) and ("can't allocate memory" in told or "out of memory" in told))
+    )
 
 
 def seed_everything(seed: int) -> None:

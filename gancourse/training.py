@@ -33,13 +33,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse import __version__, files, runtime
+from gancourse import __version__, files, runtime, speed
 from gancourse.datasets.source import Batches, Source
 from gancourse.datasets.source import load as load_source
 from gancourse.errors import UserError, check_seed
 from gancourse.locks import FolderLock
-from gancourse.systems.base import System
-from gancourse.systems.configs import Recipe, flat
+from gancourse.systems.base import Phase, System
+from gancourse.systems.configs import Recipe, as_before, flat
 
 CHECKPOINT_FORMAT = "gancourse checkpoint 2"
 FORMER_FORMATS = {"gancourse checkpoint 1": "0.1.0"}
@@ -116,6 +116,7 @@ class Run:
         config = self.config
         self.source = source or load_source(config.data, device=self.device, shape=config.shape, seed=seed, quiet=quiet)
         self.system: System = recipe.build(config, self.device)
+        self.pace = speed.prepare(self.system, config)
         self.columns = columns(self.system)
         self.batches = Batches(self.source, self.config.batch_size, seed)
         self.step = 0
@@ -161,12 +162,14 @@ class Run:
         parameters = self.system.parameters()
         for network in self.system.networks.values():
             network.train()
+        if config.compile and self.step < config.steps:
+            speed.compile_networks(self.system.networks.values(), self._rehearse)
         if self.step == 0:
             self._sample(on_sample)
         bar = runtime.progress(total=config.steps, initial=self.step, desc=self.recipe.name)
         with bar:
             while self.step < config.steps:
-                self._losses |= training_step(self.system, self.batches, self.step, parameters)
+                self._losses |= self._next(parameters)
                 self.step += 1
                 last = self.step == config.steps
                 if self.step % config.log_every == 0 or last or self.step == 1:
@@ -184,6 +187,47 @@ class Run:
         if self.out is not None:
             self.save_generator()
         return self.rows
+
+    def _next(self, parameters: Sequence[nn.Parameter]) -> dict[str, Tensor]:
+        try:
+            return training_step(self.system, self.batches, self.step, parameters, self.pace)
+        except (MemoryError, RuntimeError) as error:
+            if not runtime.out_of_memory(error):
+                raise
+            raise UserError(self._too_large()) from None
+
+    def _too_large(self) -> str:
+        size, kept = self.config.batch_size, ""
+        advice = f"Try half the batch, --set batch_size={size // 2}, in a folder of its own" if size > 1 else "Try"
+        if self.out is not None and (self.out / "checkpoint.pt").exists():
+            kept = " What was saved so far is kept, and --resume goes on from it once there is more memory."
+        return (
+            f"Memory ran out in step {self.step + 1}, with batch_size={size}. {advice}, or narrower networks; "
+            f"or close what else uses the {'GPU' if self.device.type != 'cpu' else 'machine'}.{kept}"
+        )
+
+    def _rehearse(self) -> None:
+        """Compute the loss and the gradients of every phase once, and leave everything as it was."""
+        system = self.system
+        networks = {name: plain(network.state_dict()) for name, network in system.networks.items()}
+        batches, random, seen = self.batches.state_dict(), runtime.random_state(), dict(system.seen)
+        extra = plain(system.extra_state())
+        try:
+            system.start_step(self.step)
+            for phase in system.phases:
+                restrict(phase, system.parameters())
+                batch = next(self.batches) if phase.uses_data else None
+                with self.pace.autocast():
+                    loss = phase.loss(batch)
+                loss.backward()
+        finally:
+            for name, network in system.networks.items():
+                network.load_state_dict(networks[name])
+                network.zero_grad(set_to_none=True)
+            system.seen = seen
+            system.load_extra_state(on(self.device, extra))
+            self.batches.load_state_dict(batches)
+            runtime.set_random_state(random)
 
     def _unlogged(self) -> dict[str, float]:
         """Return the last loss of each phase and the last value of each note since the last row of the log."""
@@ -305,6 +349,7 @@ class Run:
         path, mine = self.out / "config.json", self._record()
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
+            found["config"] = {**as_before({}, self.recipe.system), **found["config"]}
             agrees = all(found[key] == value for key, value in mine.items() if key not in ("versions", "device"))
             agrees = agrees and "torch" in found["versions"] and isinstance(found["device"], str)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -351,6 +396,7 @@ class Run:
             "optimizers": [optimizer.state_dict() for optimizer in optimizers(self.system)],
             "average": self.system.average.state_dict(),
             "extra": plain(self.system.extra_state()),
+            "pace": self.pace.state_dict(),
             "unlogged": {"losses": self._losses, "seen": self.system.seen},
             "batches": self.batches.state_dict(),
             "random": runtime.random_state(),
@@ -363,6 +409,7 @@ class Run:
         assert self.out is not None
         state = read_checkpoint(self.out / "checkpoint.pt")
         mine, theirs = self.identity(), state["identity"] if isinstance(state["identity"], dict) else {}
+        theirs = {k: v for k, v in as_before(theirs, self.recipe.system).items() if k in {**mine, **theirs}}
         differ = [k for k in {**mine, **theirs} if mine.get(k) != theirs.get(k)]  # recipe, profile, seed first
         if differ:
             told = "; ".join(f"{k} is {theirs.get(k)!r} there and {mine.get(k)!r} now" for k in differ[:4])
@@ -391,8 +438,10 @@ class Run:
             network.load_state_dict(state["networks"][name])
         for optimizer, optimizer_state in zip(optimizers(self.system), state["optimizers"], strict=True):
             optimizer.load_state_dict(optimizer_state)
+            speed.align(optimizer)
         self.system.average.load_state_dict(state["average"])
         self.system.load_extra_state(on(self.device, state["extra"]))
+        self.pace.load_state_dict(state.get("pace", {}))
         unlogged = on(self.device, state["unlogged"])
         self._losses, self.system.seen = unlogged["losses"], unlogged["seen"]
         self.batches.load_state_dict(state["batches"])
@@ -426,30 +475,39 @@ def folder(out: str | Path) -> Path:
     return path
 
 
-def training_step(system: Any, batches: Any, step: int, parameters: Sequence[nn.Parameter]) -> dict[str, Tensor]:
+def training_step(
+    system: Any, batches: Any, step: int, parameters: Sequence[nn.Parameter], pace: speed.Pace = speed.PLAIN
+) -> dict[str, Tensor]:
     """Run every phase that is due at `step`; return the last loss of each, detached, on the device.
 
-    `parameters` are all the system's parameters; within a phase only its own require gradients.
+    Nothing in it waits for the device. `parameters` are all the system's parameters; within a phase only its own
+    require gradients. `pace` says in which precision.
     """
     losses: dict[str, Tensor] = {}
     system.start_step(step)
     for phase in system.phases:
         if not phase.due(step):
             continue
-        owned = phase.owned
-        for parameter in parameters:
-            parameter.requires_grad_(id(parameter) in owned)
+        restrict(phase, parameters)
         for _ in range(phase.repeat):
             batch = next(batches) if phase.uses_data else None
             phase.optimizer.zero_grad(set_to_none=True)
-            loss = phase.loss(batch)
-            loss.backward()
-            phase.optimizer.step()
+            with pace.autocast():
+                loss = phase.loss(batch)
+            pace.descend(loss, phase.optimizer)
             if phase.after is not None:
                 phase.after()
             losses[phase.name] = loss.detach()
+    pace.end_step()
     system.average.update()
     return losses
+
+
+def restrict(phase: Phase, parameters: Sequence[nn.Parameter]) -> None:
+    """Let only the parameters of a phase require gradients."""
+    owned = phase.owned
+    for parameter in parameters:
+        parameter.requires_grad_(id(parameter) in owned)
 
 
 def optimizers(system: Any) -> list[torch.optim.Optimizer]:

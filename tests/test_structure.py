@@ -18,6 +18,7 @@ ORDER = (
     ("resnets",),
     ("datasets",),
     ("systems",),
+    ("speed",),
     ("training",),
     ("hub",),
     ("metrics",),

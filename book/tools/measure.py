@@ -31,7 +31,7 @@ from studies import Study, Variant
 from gancourse import console, hub, runtime, systems, training
 from gancourse.datasets import source
 from gancourse.errors import UserError, unknown
-from gancourse.systems.configs import Recipe, flat
+from gancourse.systems.configs import Recipe, as_before, flat
 from gancourse.systems.seeds import Seeds
 
 FORMAT = "gancourse measurement 1"
@@ -135,7 +135,7 @@ def holds(job: Job, kept: Any, path: Path) -> bool:
             f"{path} is damaged or holds something else than its name says. It was left as it is: move it away to "
             "measure this job again, or choose another --scratch."
         )
-    then, now = kept["settings"], job.settings
+    then, now = as_before(kept["settings"], job.recipe.system), job.settings
     differ = [
         f"{key} was {then.get(key)!r} and is {now.get(key)!r}"
         for key in {**now, **then}

@@ -43,6 +43,10 @@ INDEX: dict[str, tuple[str, str]] = {
     "grid-r3gan": ("r3gan", "a relativistic GAN with R1 and R2 on a grid of twenty-five Gaussians"),
     "digits-r3gan": ("r3gan", "a relativistic GAN with R1 and R2 on handwritten digits"),
     "fashion-r3gan": ("r3gan", "a relativistic GAN with R1 and R2 on Fashion-MNIST"),
+    "digits-dcgan": ("dcgan", "a convolutional GAN on handwritten digits"),
+    "faces32-dcgan": ("dcgan", "a convolutional GAN on drawn faces of 32 pixels"),
+    "faces32-smile": ("dcgan", "a convolutional GAN on drawn faces that smile"),
+    "faces64-dcgan": ("dcgan", "a convolutional GAN on drawn faces of 64 pixels"),
 }
 """Recipe name → (system's word, title): the only place of both. The module of ``wgan-gp`` is called ``wgan_gp``."""
 

@@ -78,7 +78,12 @@ class Average:
     Args:
         network: the network, or a ModuleDict of several generators.
         decay: 0 follows the network, 0.999 averages over about the last thousand steps.
+
+    Attributes:
+        fused: whether all tensors move by one call.
     """
+
+    fused = True
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(network).eval().requires_grad_(False)
@@ -123,7 +128,11 @@ class Average:
         if self._moved():
             self._look_up()
         sources, targets = self._pairs
-        torch._foreach_lerp_(targets, sources, 1.0 - decay)
+        if self.fused:
+            torch._foreach_lerp_(targets, sources, 1.0 - decay)
+        else:
+            for target, source in zip(targets, sources, strict=True):
+                target.lerp_(source, 1.0 - decay)
         for average, current in self._copied:
             average.copy_(current)
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from gancourse import runtime
-from gancourse.errors import UserError, check_real, check_whole
+from gancourse.errors import UserError, check_real, check_switch, check_whole, unknown
 from gancourse.networks import Networks
 
 
@@ -29,6 +29,15 @@ class Config:
         steps: generator updates to make.
         batch_size: samples per update.
         log_every, sample_every, checkpoint_every: distances in steps.
+        channels_last: keep the weights of convolutions, and so their maps, with the channels of a pixel side by side;
+            convolutional systems set it.
+        fused: move all tensors of an optimiser, and of the average, by one call.
+        precision: what networks multiply in: "float32", "bf16", "fp16" (with a scaled loss), or "auto", the fastest of
+            these that the device has. Losses and penalties stay in float32.
+        compile: run the networks through ``torch.compile``, unless that fails.
+
+    The last four change how a step is computed, not what: results differ by rounding, and equal settings give equal
+    bytes. ``gancourse bench`` measures what each is worth on a machine.
     """
 
     data: str = "digits"
@@ -37,8 +46,16 @@ class Config:
     log_every: int = 50
     sample_every: int = 500
     checkpoint_every: int = 500
+    channels_last: bool = False
+    fused: bool = True
+    precision: str = "float32"
+    compile: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("channels_last", "fused", "compile"):
+            check_switch(name, getattr(self, name))
+        if self.precision not in runtime.PRECISIONS:
+            raise unknown("precision", str(self.precision), runtime.PRECISIONS)
         if not isinstance(self.data, str):
             raise UserError(f"data={self.data!r} must be the name of a data set, such as data=ring.")
         for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
@@ -145,6 +162,13 @@ FORMER = {
     ),
 }
 """System → its former keys. A new entry keeps old runs loadable."""
+EVERY = {"channels_last": False, "fused": True, "precision": "float32", "compile": False}
+"""Key of every system that came later → what was done before it existed."""
+
+
+def as_before(record: Mapping[str, Any], system: str) -> dict[str, Any]:
+    """Return a record with what was done before some keys existed, for those that it lacks."""
+    return {**EVERY, **FORMER.get(system, Former()).added, **record}
 
 
 def keys(config: Any) -> tuple[list[str], list[str]]:
@@ -253,7 +277,8 @@ def from_record(config: Any, record: Mapping[str, Any], system: str) -> Any:
     if "networks" in config.__dict__ and named not in (None, kind(config.networks)):
         config = replace(config, networks=_of_kind(named))
     own, theirs = keys(config)
-    changes = {**{key: value for key, value in former.added.items() if key in own + theirs}, **changes}
+    later = as_before({}, system)
+    changes = {**{key: value for key, value in later.items() if key in own + theirs}, **changes}
     if missing := [key for key in own + theirs if key not in changes]:
         raise UserError(f"It lacks {', '.join(missing)}.")
     return change(config, system=system, **changes)
@@ -267,8 +292,8 @@ class Recipe:
     """A system, its data and its hyper-parameters at each of the three profiles.
 
     Name, title and system's word stand in ``gancourse.systems.INDEX`` alone; :func:`gancourse.systems.recipe` fills
-    them in. A name reads ``<data>-<system>``, with one exception, ``digits-mlp``, the fully connected GAN of chapter 2:
-    nothing is derived from a name.
+    them in. A name reads ``<data>-<system>``, with two exceptions: ``digits-mlp``, the fully connected GAN of chapter
+    2, and ``faces32-smile``, a DCGAN. Nothing is derived from a name.
 
     Attributes:
         config: the hyper-parameters of the gpu profile, unless a profile says otherwise.

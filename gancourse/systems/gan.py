@@ -66,7 +66,8 @@ class GAN(LatentSystem):
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Return Adam for one player, with the config's betas."""
         betas = (self.config.beta1, self.config.beta2)
-        return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=self.device.type != "mps")
+        how = {"fused": self.device.type != "mps"} if self.config.fused else {"foreach": False}
+        return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, **how)
 
     def d_phase(self, batch: Batch) -> Tensor:
         """Return D's loss on a batch and on as many fakes, made for the same conditions."""
@@ -82,10 +83,14 @@ class GAN(LatentSystem):
 
     def d_loss(self, x: Tensor, fake: Tensor, c: Tensor | None = None) -> Tensor:
         """Return -E[log D(x)] - E[log(1 - D(G(z)))]."""
-        real_logits, fake_logits = self.D(x, c), self.D(fake, c)  # (B,), (B,)
+        real_logits, fake_logits = self.judge(x, fake, c)  # (B,), (B,)
         self.see("d_real", real_logits.sigmoid())
         self.see("d_fake", fake_logits.sigmoid())
         return losses.discriminator_loss(real_logits, fake_logits)
+
+    def judge(self, x: Tensor, fake: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return D's output for data and for fakes, each seen as a batch of its own."""
+        return self.D(x, c), self.D(fake, c)
 
     def g_loss(self, fake: Tensor, c: Tensor | None = None) -> Tensor:
         """Return -E[log D(G(z))], or E[log(1 - D(G(z)))] when the config asks for minimax."""

@@ -273,6 +273,8 @@ class Seeds:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"Got seeds {self.seeds}; give at least one, and each only once.")
         self.config = config = recipe.at(profile, **changes)
+        if config.compile or config.precision != "float32":
+            raise UserError("Seeds side by side run in float32 and not compiled: leave compile and precision as they are.")
         self.device = device or runtime.device()
         self.system: Any = recipe.build(config, self.device)
         members, batches, self._generators = [], [], []

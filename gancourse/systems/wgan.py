@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gancourse import losses
 from gancourse.errors import UserError, check_real
-from gancourse.systems import gan, testbed
+from gancourse.systems import dcgan, gan, testbed
 from gancourse.systems.base import Phase
 from gancourse.systems.configs import Adversarial
 
@@ -64,7 +64,7 @@ class WGAN(gan.GAN):
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Return RMSProp for one player."""
-        return torch.optim.RMSprop(network.parameters(), lr=lr, alpha=self.config.beta2, foreach=True)
+        return torch.optim.RMSprop(network.parameters(), lr=lr, alpha=self.config.beta2, foreach=self.config.fused)
 
     @torch.no_grad()
     def clip_weights(self) -> None:
@@ -88,28 +88,6 @@ class WGAN(gan.GAN):
 # ------------------------------------------------------------------------------------- the paper's networks
 
 
-class PortGenerator(nn.Sequential):
-    """z of shape (B, 100, 1, 1) to pictures (B, 3, 64, 64) in [-1, 1]: the usual port of DCGAN's generator, 4x4."""
-
-    def __init__(self, latent_dim: int = 100, width: int = 64) -> None:
-        super().__init__(nn.ConvTranspose2d(latent_dim, 8 * width, 4, bias=False), nn.BatchNorm2d(8 * width), nn.ReLU())
-        for factor in (8, 4, 2):
-            self.append(nn.ConvTranspose2d(factor * width, factor * width // 2, 4, 2, padding=1, bias=False))
-            self.append(nn.BatchNorm2d(factor * width // 2)).append(nn.ReLU())
-        self.append(nn.ConvTranspose2d(width, 3, 4, 2, padding=1, bias=False)).append(nn.Tanh())
-
-
-class PortDiscriminator(nn.Sequential):
-    """Pictures (B, 3, 64, 64) to scores (B, 1, 1, 1), with the port's BatchNorm."""
-
-    def __init__(self, width: int = 64) -> None:
-        super().__init__(nn.Conv2d(3, width, 4, 2, padding=1, bias=False), nn.LeakyReLU(0.2))
-        for factor in (1, 2, 4):
-            self.append(nn.Conv2d(factor * width, 2 * factor * width, 4, 2, padding=1, bias=False))
-            self.append(nn.BatchNorm2d(2 * factor * width)).append(nn.LeakyReLU(0.2))
-        self.append(nn.Conv2d(8 * width, 1, 4, bias=False))
-
-
 PAPER_SOURCE = (
     "models/dcgan.py of the authors' code, https://github.com/martinarjovsky/WassersteinGAN: the port of DCGAN for 64 "
     "px (the paper prints no parameter counts)"
@@ -118,7 +96,7 @@ PAPER_SOURCE = (
 
 def paper() -> dict[str, nn.Module]:
     """Return the two convolutional networks of the experiments, to be counted; the recipes do not train them."""
-    return {"G": PortGenerator(), "D": PortDiscriminator()}
+    return {"G": dcgan.port().generator(), "D": dcgan.port().discriminator()}
 
 
 # ---------------------------------------------------------------------------------------------- recipes

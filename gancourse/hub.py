@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ class Trained:
     folder: Path
     record: Mapping[str, Any]
     system: Any
+
+    def measured(self, key: str) -> str | None:
+        """Return what the card says of a measure, "mean ± deviation (value of each seed)"; None if it says nothing."""
+        card = self.folder / "card.md"
+        text = card.read_text(encoding="utf-8") if card.is_file() else ""
+        row = re.search(rf"^\| {re.escape(key)} \| (.*?) \|$", text, re.MULTILINE)
+        return row[1] if row else None
 
 
 def registry() -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The command line: ``gancourse list | train | sample | evaluate | describe | exercises | doctor``.
+"""The command line: ``gancourse list | train | sample | evaluate | describe | bench | exercises | doctor``.
 
 Nothing heavy is imported before a command needs it, so ``list`` and ``--help`` answer at once.
 """
@@ -97,6 +97,15 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("describe", "print a system's networks and their parameter counts", run_describe)
     sub.add_argument("name", help="a recipe, or with --paper a system")
     sub.add_argument("--paper", action="store_true", help="build the networks at the paper's size")
+
+    sub = command("bench", "time the training steps of recipes beside a textbook's loop", run_bench)
+    sub.add_argument("names", nargs="*", metavar="RECIPE", help="recipes of pictures (default: one of each system)")
+    sub.add_argument("--quick", action="store_true", help="two recipes in few short blocks, to see whether it works")
+    sub.add_argument("--blocks", type=int, metavar="N", help="turns of each loop (default: 15)")
+    sub.add_argument("--compile", action="store_true", help="try torch.compile too (takes minutes on a CPU)")
+    sub.add_argument("--processor-time", action="store_true", help="count processor time, on a machine that is busy")
+    sub.add_argument("--json", action="store_true", help="print JSON with fixed keys")
+    sub.add_argument("--device", metavar="D", help="cpu, cuda or mps (default: the best there is)")
 
     add_exercises(command("exercises", "list, build, test, export and grade the exercises", None))
 
@@ -388,6 +397,27 @@ def run_describe(arguments: argparse.Namespace) -> None:
         count = sum(p.numel() for p in network.parameters())
         print(f"\n{name}: {count:,} parameters")
         print(network)
+
+
+def run_bench(arguments: argparse.Namespace) -> None:
+    """Time training steps and print the table."""
+    for name in arguments.names:
+        if name not in systems.INDEX:  # before torch is paid for
+            raise unknown("recipe", name, systems.INDEX)
+    for level, least in (("TORCH_CPP_LOG_LEVEL", "ERROR"), ("KINETO_LOG_LEVEL", "6")):
+        os.environ.setdefault(level, least)  # torch's profiler writes lines of its own
+    from gancourse import bench, runtime
+
+    report = bench.bench(
+        arguments.names,
+        quick=arguments.quick,
+        blocks=arguments.blocks,
+        device=runtime.device(arguments.device),
+        compiled=arguments.compile,
+        processor_time=arguments.processor_time,
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    print(json.dumps(report, indent=2) if arguments.json else "\n".join(bench.lines(report)))
 
 
 def run_exercises_list(arguments: argparse.Namespace) -> None:

@@ -129,6 +129,29 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+def wait(where: torch.device) -> None:
+    """Return when a device has done all that it was asked for; a clock that is read earlier lies."""
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+    elif where.type == "mps":
+        torch.mps.synchronize()
+
+
+def peak_memory(where: torch.device, run: Callable[[], object]) -> int | None:
+    """Run something, and return how many bytes of a CUDA device it took at most on top of what was taken before.
+
+    None on other devices, which do not count; there ``run`` is called all the same.
+    """
+    if where.type != "cuda":
+        run()
+        return None
+    torch.cuda.reset_peak_memory_stats(where)
+    before = torch.cuda.memory_allocated(where)
+    run()
+    wait(where)
+    return torch.cuda.max_memory_allocated(where) - before
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's (if loaded) and PyTorch's generators, on every device, with one number.
 

@@ -33,11 +33,21 @@ class Pace:
         self.precision = precision
         self.device_type = "cpu" if device is None else device.type
         half = precision == torch.float16
-        self.scaler: Any = torch.amp.GradScaler(self.device_type) if half else None  # type: ignore[attr-defined]
+        self.scaler: Any = torch.amp.GradScaler(self.device_type) if half else None
+
+    @property
+    def word(self) -> str:
+        """The precision as a config names it."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.precision, "float32")
+
+    @property
+    def plain(self) -> bool:
+        """Whether everything is computed in float32."""
+        return self.precision == torch.float32
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Return the context in which a phase's loss is computed."""
-        if self.precision == torch.float32:
+        if self.plain:
             return contextlib.nullcontext()
         return torch.autocast(self.device_type, dtype=self.precision)
 
@@ -49,11 +59,7 @@ class Pace:
         else:
             self.scaler.scale(loss).backward()
             self.scaler.step(optimizer)
-
-    def end_step(self) -> None:
-        """Let the scale follow the overflows of this step, if there is one."""
-        if self.scaler is not None:
-            self.scaler.update()
+            self.scaler.update()  # here: a phase may come several times in a step, or not at all
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the scaler; without one there is none."""
@@ -73,7 +79,7 @@ def prepare(system: System, config: Config) -> Pace:
     if config.channels_last and system.device.type != "mps":
         for network in system.networks.values():
             if any(isinstance(module, CONVOLUTIONS) for module in network.modules()):
-                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                network.to(memory_format=torch.channels_last)
     system.average.fused = config.fused
     return Pace(runtime.precision(config.precision, system.device), system.device)
 
@@ -108,8 +114,9 @@ def compile_networks(networks: Iterable[nn.Module], rehearse: Callable[[], None]
             network._compiled_call_impl = None
         if runtime.out_of_memory(error):
             raise
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        told = f"{type(error).__name__}: {reason}"[:160]
+        cause = getattr(error, "inner_exception", error)  # of the compiler itself
+        reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), "")
+        told = f"{type(cause).__name__}: {reason}"[:160]
         print(f"torch.compile failed, so the networks run uncompiled ({told}).", file=sys.stderr)
         return False
     return True

@@ -280,6 +280,7 @@ class Run:
             "origin": self.source.origin,
             "samples": len(self.source.x),
             **json.loads(json.dumps(flat(self.config))),
+            "precision": self.pace.word,
         }
 
     def _check_folder(self, resume: bool) -> None:
@@ -336,7 +337,7 @@ class Run:
             "data": {"name": self.source.name, "origin": self.source.origin, "samples": len(self.source.x)},
             "config": json.loads(json.dumps(flat(self.config))),
             "versions": versions(),
-            "device": runtime.describe_device(self.device),
+            "device": runtime.describe_device(self.device) + ("" if self.pace.plain else f", {self.pace.word}"),
         }
 
     def _write_record(self) -> None:
@@ -498,7 +499,6 @@ def training_step(
             if phase.after is not None:
                 phase.after()
             losses[phase.name] = loss.detach()
-    pace.end_step()
     system.average.update()
     return losses
 

@@ -11,7 +11,8 @@ import torch
 from conftest import main
 from torch import nn
 
-from gancourse import evaluation, losses, systems, training
+from gancourse import evaluation, images, losses, metrics, systems, training
+from gancourse.datasets import digits
 from gancourse.datasets.source import Batch, Batches, Source
 from gancourse.errors import UserError
 from gancourse.systems.base import Average
@@ -262,11 +263,31 @@ def test_samples_are_drawn_in_eval_mode() -> None:
     assert not torch.allclose(system.G(z)[:2], system.G(z[:2]), atol=1e-4), "in training mode they depend on the batch"
 
 
-def test_fid_asks_for_samples_enough(capsys) -> None:
-    """Trap 20: fewer samples give distances of another kind, and it is said; the reference is one and the same."""
+def test_fid_asks_for_samples_enough() -> None:
+    """Trap 20: fewer samples give distances of another kind, and it is said."""
     told = evaluation.incomparable("digits", 500)
     assert "10,000" in told and "not comparable" in told
     assert not evaluation.incomparable("digits", 10_000)
+
+
+def test_fid_of_fewer_samples_than_features_is_finite_and_too_large() -> None:
+    """Trap 20: the covariance is singular then; one distribution against itself seems far from itself."""
+    random = torch.Generator().manual_seed(0)
+    distances = {}
+    for n in (64, 4000):
+        distances[n] = metrics.feature_frechet(*torch.randn(2, n, 32, generator=random))
+    with pytest.warns(UserWarning, match="singular"):
+        distances[16] = metrics.feature_frechet(*torch.randn(2, 16, 32, generator=random))
+    assert distances[16] > distances[64] > 10 * distances[4000] > 0
+
+
+def test_the_judge_judges_a_picture_by_itself() -> None:
+    """Trap 20: features in eval mode, of the pixels as they are: no batch statistics, no resizing of 32 px to 28."""
+    x = digits.load_mini("test").images[:6]
+    alone = metrics.judge_digits(x[:1], device="cpu").features
+    torch.testing.assert_close(metrics.judge_digits(x, device="cpu").features[:1], alone, atol=1e-4, rtol=1e-4)
+    padded = metrics.judge_digits(images.pad(x[:1], 32), device="cpu").features
+    torch.testing.assert_close(padded, alone)
 
 
 # -------------------------------------------------------------------------------------------------- bad settings

@@ -750,9 +750,9 @@ def test_start_step_twice_does_no_harm(unbroken):
     run = toys.start("progan")
     once = training.training_step
 
-    def twice(system, batches, step, parameters):
+    def twice(system, batches, step, parameters, pace):
         system.start_step(step)
-        return once(system, batches, step, parameters)
+        return once(system, batches, step, parameters, pace)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "training_step", twice)

@@ -20,7 +20,7 @@ ORDER = (
     ("systems",),
     ("speed",),
     ("training",),
-    ("hub",),
+    ("bench", "hub"),
     ("metrics",),
     ("evaluation",),
     ("cards", "plots"),

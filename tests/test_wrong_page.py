@@ -171,6 +171,9 @@ def _happen(base: Path, patch: pytest.MonkeyPatch, told: list[str]) -> None:
         for error in (torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), KeyboardInterrupt()):
             machine.setattr(cli, "run_train", raising(error))
             command(*TRAIN)
+    with patch.context() as machine:
+        machine.setattr(training, "training_step", raising(MemoryError()))
+        command(*TRAIN, "--out", base / "large")
     for number in (errno.ENOSPC, errno.EACCES):
         with patch.context() as disk:
             disk.setattr(files, "_replace", raising(OSError(number, os.strerror(number))))

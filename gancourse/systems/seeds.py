@@ -274,7 +274,9 @@ class Seeds:
             raise UserError(f"Got seeds {self.seeds}; give at least one, and each only once.")
         self.config = config = recipe.at(profile, **changes)
         if config.compile or config.precision != "float32":
-            raise UserError("Seeds side by side run in float32 and not compiled: leave compile and precision as they are.")
+            raise UserError(
+                "Seeds side by side run in float32 and not compiled: leave compile and precision as they are."
+            )
         self.device = device or runtime.device()
         self.system: Any = recipe.build(config, self.device)
         members, batches, self._generators = [], [], []

@@ -127,4 +127,3 @@ def _write(ax: Axes, grid: Array, form: str, middle: float) -> None:
     for (row, column), value in np.ndenumerate(grid):
         colour = "white" if value > middle and grid.min() < value else INK
         ax.text(column, row, format(value, form), ha="center", va="center", fontsize=letters, color=colour)
-

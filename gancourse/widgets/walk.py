@@ -1,4 +1,4 @@
-"""Chapter 11: a walk from one noise vector to another, straight or along the sphere, by a generator that was trained."""
+"""Chapter 11: a walk from one noise vector to another, straight or along the sphere, by a trained generator."""
 
 from __future__ import annotations
 

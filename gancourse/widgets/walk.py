@@ -55,9 +55,11 @@ def drawn(start: int, end: int, share: float, way: str) -> tuple[NDArray[np.uint
         UserError: the reference run is missing and cannot be fetched.
     """
     system = _system()
-    z = [torch.randn(system.config.latent_dim, generator=torch.Generator().manual_seed(k)) for k in (start, 100 + end)]
-    way_ = between(*z, torch.tensor([*torch.linspace(0, 1, SHOWN), share]), way)
-    return images.to_uint8(system.generate(way_).cpu()).numpy(), float(way_[-1].norm() / len(z[0]) ** 0.5)
+    a, b = (
+        torch.randn(system.config.latent_dim, generator=torch.Generator().manual_seed(k)) for k in (start, 100 + end)
+    )
+    points = between(a, b, torch.tensor([*torch.linspace(0, 1, SHOWN), share]), way)
+    return images.to_uint8(system.generate(points).cpu()).numpy(), float(points[-1].norm() / len(a) ** 0.5)
 
 
 def draw(start: int, end: int, share: float, way: str) -> Figure:

@@ -278,15 +278,19 @@ def run_train(arguments: argparse.Namespace) -> None:
 
 
 def train_judge(arguments: argparse.Namespace) -> None:
-    """Train a judge; it is a classifier with a short training of its own, without checkpoints."""
+    """Train a judge; it has a short training of its own, without checkpoints."""
     if arguments.set or arguments.resume:
-        raise UserError(f"{arguments.recipe} takes neither --set nor --resume; its settings stand in metrics.judges.")
-    from gancourse.metrics import judges
+        raise UserError(f"{arguments.recipe} takes neither --set nor --resume: its settings stand with its code.")
+    from gancourse.metrics import attributes, judges
 
-    out = arguments.out or Path("runs") / arguments.recipe
-    card = judges.train_judge(arguments.profile, arguments.seed, out, name=arguments.recipe, device=arguments.device)
+    name, profile, seed, device = arguments.recipe, arguments.profile, arguments.seed, arguments.device
+    out = arguments.out or Path("runs") / name
+    if name == attributes.NAME:
+        text = attributes.describe_face_judge(attributes.train_face_judge(profile, seed, out, device=device))
+    else:
+        text = judges.describe(judges.train_judge(profile, seed, out, name=name, device=device))
     if not arguments.quiet:
-        print(judges.describe(card))
+        print(text)
         print(f"written to {out}")
 
 

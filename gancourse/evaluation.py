@@ -39,6 +39,7 @@ MEASURES: dict[str, Measure] = {
     "modes": modes,
     "digits": _pictures(metrics.digit_report),
     "fashion": _pictures(metrics.fashion_report),
+    "faces": _pictures(metrics.face_report),
 }
 """Measure, as the table of ``gancourse.datasets`` names it → report."""
 

@@ -9,7 +9,7 @@ import torch
 from gancourse import images, metrics
 from gancourse.datasets import digits, fashion, idx
 from gancourse.errors import UserError
-from gancourse.metrics import judges
+from gancourse.metrics import attributes, judges
 
 LEAST = {"digits-judge": 0.993, "fashion-judge": 0.92}
 MEASURED_ON = {
@@ -41,8 +41,9 @@ def test_the_shipped_file_is_small_and_its_card_is_true(name):
 
 
 def test_the_index_lists_every_judge_and_each_has_a_recipe_for_every_profile():
-    assert list(metrics.JUDGES) == list(judges.SUBJECTS) == list(judges.RECIPES)
-    for recipes in judges.RECIPES.values():
+    assert list(judges.SUBJECTS) == list(judges.RECIPES)
+    assert list(metrics.JUDGES) == [*judges.SUBJECTS, attributes.NAME]
+    for recipes in (*judges.RECIPES.values(), attributes.RECIPES):
         assert set(recipes) == {"smoke", "cpu", "gpu"}
     assert judges.judge_card()["recipe"] == "digits-judge"
 

@@ -1,11 +1,15 @@
 """Make the reference statistics of the judges that ship beside their weights.
 
-    python book/tools/make_statistics.py                     # both judges
+    python book/tools/make_statistics.py                     # all judges
     python book/tools/make_statistics.py fashion-judge
+    python book/tools/make_statistics.py faces-judge
 
 Mean, covariance and labels of a judge's features for the train and test splits of the full and of the mini set of
 its pictures, with their diversity within each class, and for 10,000 images of uniform noise. Needs the full set
 (`make data`); run it again whenever the judge changes.
+
+Of faces, which are drawn: at 32 and at 64 pixels, for 10,000 of each split, for 10,000 fresh ones that nothing else has
+seen, and for 2,000 pictures of noise.
 """
 
 from __future__ import annotations
@@ -14,13 +18,19 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
 from gancourse import console, metrics, runtime
-from gancourse.datasets import idx
+from gancourse.datasets import faces, idx
 from gancourse.errors import UserError
-from gancourse.metrics import judges
+from gancourse.metrics import attributes, face_reports, judges
+
+FACES = 10_000
+"""So many faces of each set are taken: as many as a report asks for."""
+FRESH_SEED = 3
+"""The fresh faces are drawn with it; splits and mini set have 0, 1 and 2."""
 
 LOOK: dict[str, Callable[..., metrics.Judgement]] = {
     "digits-judge": metrics.judge_digits,
@@ -43,6 +53,43 @@ def make(judge: str = "digits-judge") -> dict[str, Tensor]:
             tensors[f"{name}.diversity"] = diversity.float()
     noise = look(metrics.uniform_noise(), "cpu")
     return tensors | named("uniform", metrics.statistics(noise.features, noise.labels))
+
+
+def make_faces() -> dict[str, Tensor]:
+    """Return the tensors of the faces' file: SIZE-NAME.mean, .covariance, .shares and .diversity (float32)."""
+    tensors: dict[str, Tensor] = {}
+    for size in attributes.SIZES:
+        sets = {"uniform": uniform_faces(size), "fresh": faces.make(FACES, size, FRESH_SEED).images}
+        for split in idx.SPLITS:
+            full = faces.load(split, size, quiet=True)
+            if full.source != "full":
+                raise UserError(f"The statistics need the full set, and this is the mini set ({full.notice}).")
+            sets[split] = full.images[:FACES]
+        for name, images in sets.items():
+            found = face_reports.face_statistics(metrics.judge_faces(images, "cpu"))
+            for part in ("mean", "covariance", "shares"):
+                tensors[f"{size}-{name}.{part}"] = getattr(found, part).float()
+            tensors[f"{size}-{name}.diversity"] = torch.tensor(found.diversity)
+    return tensors
+
+
+def uniform_faces(size: int, n: int = 2_000, seed: int = 0) -> Tensor:
+    """Return n pictures of uniform noise, uint8 (n, size, size, 3)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (n, size, size, 3), dtype=torch.uint8, generator=generator)
+
+
+def write_faces() -> None:
+    """Make the statistics of the faces' judge, ship them, and print what frames its figures."""
+    path = face_reports.FACE_STATISTICS
+    data = save(make_faces(), {"judge": attributes.face_judge_card()["sha256"]})
+    runtime.write_atomic(path, data)
+    face_reports.reference_face_statistics.cache_clear()
+    print(f"{path.name}: {len(data):,} bytes")
+    for size in attributes.SIZES:
+        report = metrics.face_report(uniform_faces(size))
+        for key in ("face_fid_floor", "face_fid_uniform", "gap_floor"):
+            print(f"  {key} at {size}: {report[key]:.4g}")
 
 
 def named(name: str, found: metrics.Statistics) -> dict[str, Tensor]:
@@ -69,10 +116,11 @@ def write(judge: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    all_judges = [*judges.SUBJECTS, attributes.NAME]
     parser = argparse.ArgumentParser(description="Make the judges' reference statistics.")
-    parser.add_argument("judges", nargs="*", help=f"which of {', '.join(judges.SUBJECTS)}; default: all")
-    for judge in parser.parse_args(arguments).judges or judges.SUBJECTS:
-        write(judge)
+    parser.add_argument("judges", nargs="*", help=f"which of {', '.join(all_judges)}; default: all")
+    for judge in parser.parse_args(arguments).judges or all_judges:
+        write_faces() if judge == attributes.NAME else write(judge)
 
 
 if __name__ == "__main__":

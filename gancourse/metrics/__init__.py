@@ -3,7 +3,7 @@
 Distances and shares are taken between *features*: points of the plane as they are, or what a fixed network (a
 judge) says about pictures. A figure means something only beside its protocol: every report carries the number
 of samples and the features it was made with, and :func:`.reports.compare` refuses two reports whose protocols
-differ. Reports on digits and on clothes carry the figures that frame them too (real against real, and uniform
+differ. Reports on digits, clothes and faces carry the figures that frame them too (real against real, and uniform
 noise against real).
 
 Take every name from here, as in ``metrics.kid``: a module of this folder is loaded when one of its names is first
@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gancourse.metrics.attributes import FaceJudgement, face_judge_card, judge_faces
     from gancourse.metrics.distances import (
         CELLS,
         Estimate,
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
         kid_full,
         nearest,
         precision_recall,
+    )
+    from gancourse.metrics.face_reports import (
+        FACE_STATISTICS,
+        FaceStatistics,
+        face_features,
+        face_report,
+        face_statistics,
+        reference_face_statistics,
     )
     from gancourse.metrics.features import (
         FASHION_STATISTICS,
@@ -63,12 +72,15 @@ if TYPE_CHECKING:
 __all__ = [
     "CELLS",
     "CLASS_SHARE",
+    "FACE_STATISTICS",
     "FASHION_STATISTICS",
     "JUDGES",
     "PROTOCOL",
     "STATISTICS",
     "Array",
     "Estimate",
+    "FaceJudgement",
+    "FaceStatistics",
     "Features",
     "Judgement",
     "Neighbours",
@@ -80,6 +92,10 @@ __all__ = [
     "digit_features",
     "digit_report",
     "digit_source",
+    "face_features",
+    "face_judge_card",
+    "face_report",
+    "face_statistics",
     "fashion_features",
     "fashion_report",
     "fashion_source",
@@ -89,6 +105,7 @@ __all__ = [
     "inception_features",
     "inception_score",
     "judge_digits",
+    "judge_faces",
     "judge_fashion",
     "kid",
     "kid_full",
@@ -96,6 +113,7 @@ __all__ = [
     "mode_report",
     "nearest",
     "precision_recall",
+    "reference_face_statistics",
     "reference_statistics",
     "statistics",
     "statistics_file",
@@ -105,8 +123,9 @@ __all__ = [
 JUDGES: dict[str, str] = {
     "digits-judge": "the small classifier that judges digits",
     "fashion-judge": "the small classifier that judges clothes",
+    "faces-judge": "the small network that reads every attribute of a drawn face",
 }
-"""Judge → title. A judge is a classifier with a training of its own in ``gancourse.metrics.judges``."""
+"""Judge → title. ``gancourse.metrics.judges`` trains them, and ``gancourse.metrics.attributes`` that of faces."""
 
 _MODULES = {
     "inputs": "Array",
@@ -116,12 +135,16 @@ _MODULES = {
         "feature_frechet frechet_distance inception_score kid kid_full nearest precision_recall"
     ),
     "judges": "",
+    "attributes": "FaceJudgement face_judge_card judge_faces",
     "features": (
         "FASHION_STATISTICS STATISTICS Features Judgement Statistics digit_features digit_source "
         "fashion_features fashion_source inception_features judge_digits judge_fashion "
         "reference_statistics statistics statistics_file uniform_noise"
     ),
     "reports": "CLASS_SHARE PROTOCOL compare digit_report fashion_report feature_report",
+    "face_reports": (
+        "FACE_STATISTICS FaceStatistics face_features face_report face_statistics reference_face_statistics"
+    ),
 }
 """Module of this folder → the names that it gives. A module imports earlier ones only."""
 

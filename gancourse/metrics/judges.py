@@ -135,13 +135,14 @@ def load_judge(device: str | torch.device | None = None, name: str = "digits-jud
     Raises:
         UserError: there is no such judge, or its weights are missing or do not match their checksum.
     """
+    subject(name)
     return _load_judge(str(device) if device else str(runtime.device()), name)
 
 
 @functools.lru_cache(maxsize=4)
 def _load_judge(device: str, name: str) -> Judge:
     judge = Judge()
-    judge.load_state_dict(safetensors.load(_checked_weights(name)))
+    judge.load_state_dict(safetensors.load(checked_weights(name)))
     judge.to(torch.device(device)).to(memory_format=torch.channels_last)
     return judge.eval().requires_grad_(False)
 
@@ -149,6 +150,15 @@ def _load_judge(device: str, name: str) -> Judge:
 def judge_card(name: str = "digits-judge") -> dict[str, Any]:
     """Return a shipped judge's card: checksum, test accuracy, data, minutes, device, seed and settings."""
     subject(name)
+    return read_card(name)
+
+
+def read_card(name: str) -> dict[str, Any]:
+    """Return what the card of any judge in ``metrics/weights`` holds.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
     path = WEIGHTS / f"{name}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -156,10 +166,15 @@ def judge_card(name: str = "digits-judge") -> dict[str, Any]:
         raise UserError(f"The judge's card {path} cannot be read ({error}). Install gancourse again.") from None
 
 
-def _checked_weights(name: str) -> bytes:
+def checked_weights(name: str) -> bytes:
+    """Return the file of a judge's weights, after comparing its checksum with that of its card.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
     path = WEIGHTS / f"{name}.safetensors"
     data = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(data).hexdigest() != judge_card(name)["sha256"]:
+    if hashlib.sha256(data).hexdigest() != read_card(name)["sha256"]:
         raise UserError(
             f"{path} is missing or damaged (its sha256 is not the one on its card). Install gancourse again."
         )
@@ -229,20 +244,24 @@ def distort(x: Tensor, recipe: JudgeRecipe, generator: torch.Generator | None = 
     if recipe.flip:
         mirrored = (torch.rand(n, 1, 1, 1, generator=generator, device="cpu") < recipe.flip).to(x.device)
         x = torch.where(mirrored, x.flip(3), x)
-    grain = recipe.noise * (2 * torch.rand(n, 1, 1, 1, generator=generator, device="cpu") - 1).clamp(min=0)
+    return grainy(x, recipe.noise, generator)
+
+
+def grainy(x: Tensor, noise: float, generator: torch.Generator | None = None) -> Tensor:
+    """Return images (N, C, H, W), half of them with Gaussian noise of a standard deviation drawn from 0 … `noise`."""
+    grain = noise * (2 * torch.rand(len(x), 1, 1, 1, generator=generator, device="cpu") - 1).clamp(min=0)
     grain = grain * torch.randn(x.shape, generator=generator, device="cpu")
     return (x + grain.to(x.device)).clamp(-1, 1)
 
 
-def _batches(data: idx.Images, recipe: JudgeRecipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield `recipe.steps` minibatches; every epoch is a new permutation, a last partial batch is dropped."""
+def minibatches(n: int, batch_size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the indices of `steps` minibatches; every epoch is a new permutation, a last partial batch is dropped."""
     order = torch.empty(0, dtype=torch.long, device="cpu")
-    for _ in range(recipe.steps):
-        if len(order) < recipe.batch_size:
-            order = torch.randperm(len(data), generator=generator, device="cpu")
-        index, order = order[: recipe.batch_size], order[recipe.batch_size :]
-        index = index.to(data.images.device)
-        yield pixels.to_float(data.images[index]), data.labels[index]
+    for _ in range(steps):
+        if len(order) < batch_size:
+            order = torch.randperm(n, generator=generator, device="cpu")
+        index, order = order[:batch_size], order[batch_size:]
+        yield index
 
 
 @torch.no_grad()
@@ -348,10 +367,11 @@ def _fit(recipe: JudgeRecipe, data: idx.Images, seed: int, name: str) -> tuple[J
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
     generator = torch.Generator().manual_seed(seed)
     rows, begin = [], time.perf_counter()
-    batches = runtime.progress(_batches(data, recipe, generator), total=recipe.steps, desc=name)
-    for step, (x, labels) in enumerate(batches, start=1):
-        x = distort(x, recipe, generator).contiguous(memory_format=torch.channels_last)
-        loss = F.cross_entropy(judge(x), labels)
+    batches = minibatches(len(data), recipe.batch_size, recipe.steps, generator)
+    for step, index in enumerate(runtime.progress(batches, total=recipe.steps, desc=name), start=1):
+        index = index.to(data.images.device)
+        x = distort(pixels.to_float(data.images[index]), recipe, generator)
+        loss = F.cross_entropy(judge(x.contiguous(memory_format=torch.channels_last)), data.labels[index])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

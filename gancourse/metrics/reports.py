@@ -215,7 +215,7 @@ def feature_report(real: Features, fake: Features, *, subset_size: int = 1000, s
     }
 
 
-PROTOCOL = ("features", "judge", "data", "reference", "n", "n_real", "n_fake", "subset_size")
+PROTOCOL = ("features", "judge", "data", "reference", "size", "n", "n_real", "n_fake", "subset_size")
 """The keys of a report that must agree before its figures may be compared."""
 
 
@@ -223,7 +223,8 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, fl
     """Return second less first for each figure that two reports share, if their protocols are the same.
 
     Args:
-        first, second: from :func:`feature_report`, or both from :func:`digit_report` or :func:`fashion_report`.
+        first, second: from :func:`feature_report`, or both from :func:`digit_report`, from :func:`fashion_report` or
+            from :func:`.face_report`.
 
     Raises:
         UserError: features, sample counts or the reference differ, or one report does not name its features.

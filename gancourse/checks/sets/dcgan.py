@@ -510,7 +510,7 @@ READINGS = numbers(
     table="""
     starts-at-one   0.9..1 * * * * * * | the first number: nothing has been learned yet, and the last layer's weights
                                     | are as likely as their negatives
-    negative        * log(0.9)+log(0.8) * * * * * | the second number has the sign of the printed formula. Can a binary
+    negative        * log(0.9)+log(0.8);log(0.9)+log(0.2) * * * * * | the second number has the sign of the printed formula. Can a binary
                                     | cross-entropy be negative
     data-alone      * -log(0.9) * * * * * | the second number is the data's term; the fakes have one too
     fakes-as-data   * -log(0.9)-log(0.2) * * * * * | the second number asks for fakes that D takes for data; D wants 0

@@ -32,7 +32,7 @@ def stack_cases(seed: int) -> list[Case]:
     port = [*[HALVE] * 4, ("conv", 4, 1, 0, 0)]
     odd = [("conv", 5, 3, 2, 0), ("transposed", 3, 2, 1, 1), ("transposed", 5, 3, 1, 2), ("conv", 3, 2, 0, 0)]
     stacks = [
-        (port, 64, "a D of 64 px, on 64 px"),
+        ([*port, ("transposed", 4, 1, 0, 0), DOUBLE_UP], 64, "a D of 64 px, and up again"),
         (port, 28, "a D of 64 px, on 28 px"),
         ([HALVE] * 6, whole(draws, 33, 63), "six halvings"),
         ([("transposed", 4, 1, 0, 0), *[DOUBLE_UP] * 3, ("transposed", 3, 2, 1, 1)], 1, "a G of 64 px"),
@@ -129,9 +129,10 @@ ON_PAPER = numbers(
     with-biases      * * * wide+2*1920+1923;wide+1923;wide+2*1920+1920;wide+2*1920+3 * * | the fourth counts biases; the
                                   | port's layers have none
     bn-everywhere    * * * * 1920;1922 * | the fifth: D's first layer has no BatchNorm (some notes give it one), nor has
-                                  | its score
+                                  | its score. Or have you counted G's
     one-for-each-map * * * * 896 * | the fifth: BatchNorm learns two numbers for each map
-    statistics-too   * * * * 3584 * | the fifth counts running means and variances, which nobody learns
+    statistics-too   * * * * 3584 * | the fifth is twice as large: nobody learns running means and variances, and it is the
+                                  | port's D that is asked for
     all-biases       * * * * * 963 | the sixth counts the biases of the last layer too, behind which no BatchNorm comes
     no-bias          * * * * * 0;3 | the sixth: a bias moves a whole map; BatchNorm takes off its mean
     """,
@@ -357,7 +358,7 @@ def judge_start(cases: list[Case], results: list[Result]) -> Verdict:
             return wrong("linear-left", "linear layers are as they came; they get weights like those of convolutions")
         return wrong("state", f"some weights are as they came ({', '.join(sorted(left))})")
     if any(part.kept for part in scales):
-        return wrong("scale-left", "the scale of BatchNorm is as it came; it has a distribution of its own")
+        return wrong("scale-left", "the scale of a BatchNorm is as it came; it has a distribution of its own")
     if all(part.is_normal(0, 0.25) for part in scales):
         return wrong("scale-around-0", "the scale of BatchNorm begins around 0: it would all but switch each map off")
     if all(bool((part.new == 1).all()) for part in scales):
@@ -510,8 +511,8 @@ READINGS = numbers(
     table="""
     starts-at-one   0.9..1 * * * * * * | the first number: nothing has been learned yet, and the last layer's weights
                                     | are as likely as their negatives
-    negative        * log(0.9)+log(0.8);log(0.9)+log(0.2) * * * * * | the second number has the sign of the printed formula. Can a binary
-                                    | cross-entropy be negative
+    negative        * log(0.9)+log(0.8);log(0.9)+log(0.2) * * * * * | the second number has the sign of the printed
+                                    | formula. Can a binary cross-entropy be negative
     data-alone      * -log(0.9) * * * * * | the second number is the data's term; the fakes have one too
     fakes-as-data   * -log(0.9)-log(0.2) * * * * * | the second number asks for fakes that D takes for data; D wants 0
     averaged        * -(log(0.9)+log(0.8))/2 * * * * * | the second number is an average; the two terms are added
@@ -545,7 +546,17 @@ APART = essay(
     "Apart or together?",
     points=5,
     words=120,
-    rubric="1 point: to be written",
+    rubric=(
+        "1 point: says before looking what each hypothesis predicts for the five rows; A: both rows 'apart' have the "
+        "wrong brightness; B: only 'everywhere, apart' has. "
+        "2 points: reads the table with its numbers and the spread of the seeds: in 'everywhere, apart' alone all "
+        "seeds are too dark and have too much contrast, so apart is not enough to hide it; uses 'everywhere, "
+        "together' as the control; and gives the reason: a convolution followed by BatchNorm gives the same maps for "
+        "a brighter or a steeper batch, a LeakyReLU before it does not (1 point for the table alone). "
+        "1 point: limits: pictures of 8 pixels with much border, where padding shows the brightness; one kind of "
+        "data, few seeds and steps; small differences between the other rows are not claimed. "
+        "1 point: one further experiment with an outcome that would speak against the writer's own view."
+    ),
 )
 
 

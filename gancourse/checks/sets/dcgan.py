@@ -71,7 +71,6 @@ SIZES = function(
     reference=sizes,
     let={
         "up": lambda a, s: -(-a // s),
-        "nearest": lambda a, s: round(a / s),
         "cut": lambda a, s: int(a / s),
         "same": same,
         "ever": -math.inf,
@@ -83,7 +82,6 @@ SIZES = function(
     cut-at-zero   divide=cut      | right where layers fit. A kernel that is larger than the padded map by less than a
                                   | stride has no result either; rounding towards 0 finds one
     rounded-up    divide=up       | a convolution rounds up here; a window that does not fit any more is left out
-    nearest       divide=nearest  | a convolution rounds to the nearest here; windows that do not fit are left out
     pads-one-side pad=1           | a convolution is padded at one side only; p pixels come to each
     all-strides   strides=same    | n pixels have n − 1 steps between them, and here a transposed convolution makes n
     pads-outside  back=2          | padding makes the result of a transposed convolution larger here. It takes away from
@@ -122,7 +120,6 @@ ON_PAPER = numbers(
     port             * * * port+1920 * * | the fourth is the port's own count; twice as many maps are asked for
     doubled          * * * 2*(port+1920) * * | the fourth: a layer has maps on both sides, and so most layers become
                                   | four times as large
-    quadrupled       * * * 4*(port+1920) * * | the fourth: noise has 100 numbers and a picture 3 maps in both networks
     no-batchnorm     * * * wide * * | the fourth leaves out what BatchNorm learns
     half-batchnorm   * * * wide+1920 * * | the fourth: BatchNorm learns two numbers for each map
     with-statistics  * * * wide+4*1920 * * | the fourth counts running means and variances, which nobody learns
@@ -131,8 +128,8 @@ ON_PAPER = numbers(
     bn-everywhere    * * * * 1920;1922 * | the fifth: D's first layer has no BatchNorm (some notes give it one), nor has
                                   | its score. Or have you counted G's
     one-for-each-map * * * * 896 * | the fifth: BatchNorm learns two numbers for each map
-    statistics-too   * * * * 3584 * | the fifth is twice as large: nobody learns running means and variances, and it is the
-                                  | port's D that is asked for
+    statistics-too   * * * * 3584 * | the fifth is twice what it should be: nobody learns running means and variances,
+                                  | and it is the port's D that is asked for
     all-biases       * * * * * 963 | the sixth counts the biases of the last layer too, behind which no BatchNorm comes
     no-bias          * * * * * 0;3 | the sixth: a bias moves a whole map; BatchNorm takes off its mean
     """,
@@ -185,14 +182,11 @@ COVERAGE = function(
         "add": torch.add,
         "largest": torch.maximum,
         "rows": lambda a, b: a.expand(-1, b.shape[1]),
-        "columns": lambda a, b: b.expand(a.shape[0], -1),
         "covered": lambda c: (c > 0).float(),
         "shares": lambda c: c / c.max(),
-        "whole": lambda c: c / c.sum(),
     },
     table="""
     one-direction  meet=rows       | counted are rows alone; the windows of a picture overlap in both directions
-    other-direction meet=columns   | counted are columns alone; the windows of a picture overlap in both directions
     added          meet=add        | the counts of rows and columns are added. Of 2 rows and 2 columns 4 pixels come
     larger         meet=largest    | it takes the larger of the counts of rows and columns
     front          front=twice     | all padding is taken away in front, and none behind
@@ -202,7 +196,6 @@ COVERAGE = function(
     no-borders     endless         | this is the pattern of the middle, also at the borders, where windows are missing
     yes-or-no      last=covered    | it says whether a pixel is covered; how often is it
     relative       last=shares     | these are shares of the largest count
-    distribution   last=whole      | these are shares of all
     """,
 )
 
@@ -530,7 +523,6 @@ READINGS = numbers(
     as-by-epoch     * * * * 20;21 * * | the fifth: the count of steps goes on from epoch to epoch
     stretched       * * * * * 1/3 * | the sixth number is what this grid shows; asked for is the fixed range
     fixed-at-zero   * * * * * 0 *   | the sixth: black is -1, also where no pixel is that dark
-    unscaled        * * * * * -0.2 * | the sixth is the value itself; 0 is black, and 1 white
     alone           * * * * * * 1   | the seventh: in train mode mean and spread are those of this batch, and 1 lies
                                     | below its mean
     seventh-n-1     * * * * * * -1/sqrt(2) | the seventh divides by n − 1; BatchNorm divides by n

@@ -555,6 +555,6 @@ APART = essay(
 SET = Set(
     "dcgan",
     "11_dcgan",
-    "DCGAN",
+    "Convolutions: DCGAN",
     (SIZES, ON_PAPER, COVERAGE, TRANSPOSED, INITIALISE, BATCH_NORMED, READINGS, APART),
 )

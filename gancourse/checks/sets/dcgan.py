@@ -322,7 +322,7 @@ class Part:
 
 def parts(case: Case, result: Result) -> list[Part]:
     """Return the parameters of a network."""
-    found, after = [], result.changed(0)
+    found, after = list[Part](), result.changed(0)
     for path, layer in build_layers((), **case.args[0].options).named_modules():
         for name, value in layer.named_parameters(recurse=False):
             found.append(Part(KINDS.get(type(layer), "conv"), name, path.count("."), value.detach(), after[len(found)]))

@@ -10,8 +10,6 @@ before the judge was trained.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,8 +20,8 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse import __version__, runtime
 from gancourse import images as pixels
+from gancourse import runtime
 from gancourse.datasets import faces
 from gancourse.datasets.heads import PARTS, RANGES
 from gancourse.errors import UserError
@@ -291,14 +289,8 @@ def train_face_judge(
         "device": runtime.describe_device(where),
         "settings": asdict(recipe),
         "parameters": sum(p.numel() for p in judge.parameters()),
-        "bytes": len(weights),
-        "sha256": hashlib.sha256(weights).hexdigest(),
-        "versions": {"gancourse": __version__, "torch": torch.__version__.split("+")[0]},
     }
-    runtime.write_atomic(out / f"{NAME}.safetensors", weights)
-    runtime.write_atomic(out / f"{NAME}.json", (json.dumps(card, indent=2) + "\n").encode())
-    runtime.write_atomic(out / "card.md", describe_face_judge(card).encode())
-    return card
+    return judges.keep(out, weights, card, describe_face_judge)
 
 
 def _fit(recipe: FaceJudgeRecipe, data: faces.Faces, seed: int) -> FaceJudge:

@@ -17,7 +17,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -331,6 +331,15 @@ def train_judge(
         "device": runtime.describe_device(where),
         "settings": asdict(recipe),
         "parameters": sum(p.numel() for p in judge.parameters()),
+    }
+    runtime.write_atomic(out / "metrics.csv", _table(rows).encode())
+    return keep(out, weights, card, describe)
+
+
+def keep(out: Path, weights: bytes, card: dict[str, Any], describe: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+    """Write a judge's weights and its card, for programs and for people; return the card with their checksum."""
+    name = card["recipe"]
+    card |= {
         "bytes": len(weights),
         "sha256": hashlib.sha256(weights).hexdigest(),
         "versions": {"gancourse": __version__, "torch": torch.__version__.split("+")[0]},
@@ -338,7 +347,6 @@ def train_judge(
     runtime.write_atomic(out / f"{name}.safetensors", weights)
     runtime.write_atomic(out / f"{name}.json", (json.dumps(card, indent=2) + "\n").encode())
     runtime.write_atomic(out / "card.md", describe(card).encode())
-    runtime.write_atomic(out / "metrics.csv", _table(rows).encode())
     return card
 
 

@@ -31,8 +31,8 @@ def modes(data: str, drawn: Drawn) -> dict[str, Any]:
     return report
 
 
-def _pictures(report: Callable[..., dict[str, Any]]) -> Measure:
-    return lambda data, drawn: report(images.to_uint8(drawn.x).cpu(), drawn.c)
+def _pictures(report: Callable[..., dict[str, Any]], **how: Any) -> Measure:
+    return lambda data, drawn: report(images.to_uint8(drawn.x).cpu(), drawn.c, **how)
 
 
 MEASURES: dict[str, Measure] = {
@@ -40,6 +40,7 @@ MEASURES: dict[str, Measure] = {
     "digits": _pictures(metrics.digit_report),
     "fashion": _pictures(metrics.fashion_report),
     "faces": _pictures(metrics.face_report),
+    "smiles": _pictures(metrics.face_report, reference="smiles"),
 }
 """Measure, as the table of ``gancourse.datasets`` names it → report."""
 

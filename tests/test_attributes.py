@@ -187,8 +187,8 @@ def test_the_command_line_trains_it(mini_only, monkeypatch, tmp_path, capsys):
 
 
 KEYS = ["data", "reference", "size", "judge", "n", "face_fid", "face_fid_floor", "face_fid_uniform"]
-KEYS += ["face_fid_percent", *(f"gap_{name}" for name in LABELS), "gap", "gap_floor", "diversity", "confidence"]
-KEYS += ["attribute_accuracy", "attribute_accuracy_min"]
+KEYS += ["face_fid_percent", *(f"gap_{name}" for name in LABELS), "gap", "gap_floor", "diversity", "smiling"]
+KEYS += ["confidence", "attribute_accuracy", "attribute_accuracy_min"]
 
 
 @pytest.mark.parametrize("size", attributes.SIZES)
@@ -222,6 +222,16 @@ def test_missing_values_show_in_the_gap(all_mini):
     without = all_mini.images[all_mini.labels[:, LABELS.index("glasses")] == 0]
     report = metrics.face_report(without, device="cpu")
     assert report["gap"] == report["gap_glasses"] == pytest.approx(66, abs=6)
+
+
+def test_smiles_are_measured_against_smiles(all_mini):
+    smile = all_mini.factors.column("smile") >= faces.SMILING
+    whole, some = (metrics.face_report(x, device="cpu") for x in (all_mini.images, all_mini.images[smile]))
+    own = metrics.face_report(all_mini.images[smile], reference="smiles", device="cpu")
+    assert whole["smiling"] == pytest.approx(float(smile.double().mean()), abs=0.04)
+    assert own["smiling"] == some["smiling"] > 0.85
+    assert own["face_fid"] < some["face_fid"] and own["face_fid_floor"] < 0.01 * own["face_fid_uniform"]
+    assert whole["face_fid_floor"] < own["face_fid_floor"]  # of fewer faces
 
 
 def test_obedience_is_measured_for_what_was_asked(all_mini):

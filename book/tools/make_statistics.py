@@ -9,7 +9,7 @@ its pictures, with their diversity within each class, and for 10,000 images of u
 (`make data`); run it again whenever the judge changes.
 
 Of faces, which are drawn: at 32 and at 64 pixels, for 10,000 of each split, for 10,000 fresh ones that nothing else has
-seen, and for 2,000 pictures of noise.
+seen, for those of the test split and of the fresh ones that smile, and for 2,000 pictures of noise.
 """
 
 from __future__ import annotations
@@ -59,18 +59,25 @@ def make_faces() -> dict[str, Tensor]:
     """Return the tensors of the faces' file: SIZE-NAME.mean, .covariance, .shares and .diversity (float32)."""
     tensors: dict[str, Tensor] = {}
     for size in attributes.SIZES:
-        sets = {"uniform": uniform_faces(size), "fresh": faces.make(FACES, size, FRESH_SEED).images}
+        fresh = faces.make(FACES, size, FRESH_SEED)
+        sets = {"uniform": uniform_faces(size), "fresh": fresh.images, "fresh-smiles": smiling(fresh)}
         for split in idx.SPLITS:
             full = faces.load(split, size, quiet=True)
             if full.source != "full":
                 raise UserError(f"The statistics need the full set, and this is the mini set ({full.notice}).")
             sets[split] = full.images[:FACES]
+        sets["smiles"] = smiling(full)
         for name, images in sets.items():
             found = face_reports.face_statistics(metrics.judge_faces(images, "cpu"))
             for part in ("mean", "covariance", "shares"):
                 tensors[f"{size}-{name}.{part}"] = getattr(found, part).float()
             tensors[f"{size}-{name}.diversity"] = torch.tensor(found.diversity)
     return tensors
+
+
+def smiling(data: faces.Faces) -> Tensor:
+    """Return the pictures of the faces that smile, as the data set ``smiles`` has them."""
+    return data.images[data.factors.column("smile") >= faces.SMILING]
 
 
 def uniform_faces(size: int, n: int = 2_000, seed: int = 0) -> Tensor:

@@ -45,7 +45,7 @@ TABLE: dict[str, DataSet] = {
     "digits": DataSet("MNIST", "digits", _GREY, 10, 10_000, "digits"),
     "fashion": DataSet("Fashion-MNIST", "fashion", _GREY, 10, 10_000, "fashion"),
     "faces": DataSet("drawn faces", "faces", _FACES, _PARTS, 10_000, "faces"),
-    "smiles": DataSet("drawn faces that smile", "faces", _FACES, _PARTS, 10_000, None),
+    "smiles": DataSet("drawn faces that smile", "faces", _FACES, _PARTS, 10_000, "smiles"),
     "photos": DataSet("your own pictures", "folders", _FACES, 0, 10_000, None),
     "celeba": DataSet("CelebA", "folders", _FACES, 0, 10_000, None),
 }

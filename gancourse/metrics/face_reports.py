@@ -25,6 +25,7 @@ from gancourse.metrics.features import Features
 from gancourse.metrics.inputs import Array
 
 FACE_STATISTICS = judges.WEIGHTS / "faces-statistics.safetensors"
+REFERENCES = (*idx.SPLITS, "smiles")
 PAIRED = 2_000
 """The mean distance of two faces is taken over the pairs of at most so many."""
 
@@ -70,7 +71,9 @@ def face_statistics(judgement: FaceJudgement) -> FaceStatistics:
 
 @functools.cache
 def reference_face_statistics(name: str) -> FaceStatistics:
-    """Return shipped statistics: ``train``, ``test``, ``fresh`` or ``uniform``, after the size, as in ``"64-test"``.
+    """Return shipped statistics: ``train``, ``test``, ``fresh``, ``smiles``, ``fresh-smiles`` or ``uniform``.
+
+    The size stands before it, as in ``"64-test"``.
 
     Raises:
         UserError: there are none of that name, or the file is missing, damaged, or made with another judge.
@@ -119,7 +122,8 @@ def face_report(
         images: uint8 (N, 32, 32, 3) or (N, 64, 64, 3).
         labels: int (N, 8), what was asked of a conditional generator, a column for each of ``heads.PARTS``; -1 where
             nothing was asked. None: nothing was.
-        reference: the split to measure against: ``"test"``, or ``"train"`` while tuning.
+        reference: what to measure against: ``"test"``, or ``"train"`` while tuning; ``"smiles"`` for a generator of
+            the data set of that name: the faces of the test split that smile, beside fresh ones that do.
         device: where the judge runs; None is the machine's best.
 
     Returns:
@@ -139,6 +143,8 @@ def face_report(
         - ``gap_floor``: the same of 10,000 fresh heads: what chance alone does.
         - ``diversity``: the mean distance of two faces in the features, as a multiple of the reference split's. Drawn
           faces score 1, one memorised face 0.
+        - ``smiling``: the share of the faces whose mouth is read as curved upwards, as in the data set ``smiles``; of
+          the test split 0.3.
         - ``confidence``: the mean probability that the judge gives to the labels that it reads, 0 … 1.
         - ``attribute_accuracy``: of the labels that were asked for, the share that the judge reads; None without
           `labels`. A colour of hair that is asked for under a hat, without a beard, cannot be seen and does not count.
@@ -148,8 +154,8 @@ def face_report(
     Raises:
         UserError: images or labels of another type or shape, labels that there are not, or an unknown reference.
     """
-    if reference not in idx.SPLITS:
-        raise unknown("reference", reference, idx.SPLITS)
+    if reference not in REFERENCES:
+        raise unknown("reference", reference, REFERENCES)
     judgement = judge_faces(images, device)
     pictures = torch.as_tensor(images)
     if len(pictures) > 1 and bool((pictures == pictures[:1]).all()):
@@ -161,7 +167,7 @@ def face_report(
     size = pictures.shape[1]
     found = face_statistics(judgement)
     real = reference_face_statistics(f"{size}-{reference}")
-    fresh = reference_face_statistics(f"{size}-fresh")
+    fresh = reference_face_statistics(f"{size}-fresh-smiles" if reference == "smiles" else f"{size}-fresh")
     distance = _distance(found, real)
     uniform = _distance(reference_face_statistics(f"{size}-uniform"), real)
     gaps = _gaps(found, real)
@@ -179,6 +185,7 @@ def face_report(
         "gap": max(gaps),
         "gap_floor": max(_gaps(fresh, real)),
         "diversity": found.diversity / real.diversity,
+        "smiling": float((judgement.factors.column("smile") >= faces.SMILING).double().mean()),
         "confidence": float(judgement.confidence.mean()),
         **_obedience(judgement, asked),
     }

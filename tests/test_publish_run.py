@@ -132,3 +132,20 @@ def test_runs_that_do_not_belong_together_are_refused(trained: list[Path], publi
     with pytest.raises(UserError, match="not finished"):
         publish_run.main([trained[0], other])
     assert not published.exists()
+
+
+def test_a_published_run_is_shipped_again_in_half_precision(
+    trained: list[Path], published: Path, tmp_path: Path
+) -> None:
+    publish_run.main(trained, full=True)
+    registered, other = (tmp_path / "registry.json").read_text(), reports(published)[1]
+    publish_run.again("ring-gan")
+    assert types(load_file(published / "generator.safetensors")) == {torch.float16}
+    assert reports(published) == [{"seed": 0, **smooth(hub.load("ring-gan").system)}, other]
+    assert (tmp_path / "registry.json").read_text() != registered
+    assert len(list((published / "samples").iterdir())) == publish_run.SHEETS
+    kept = {path: path.read_bytes() for path in published.rglob("*") if path.is_file()}
+    publish_run.again("ring-gan")
+    assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == kept
+    with pytest.raises(UserError, match="moon is no published run; there are ring-gan"):
+        publish_run.again("moon")

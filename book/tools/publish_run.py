@@ -1,6 +1,7 @@
 """Publish finished runs of one recipe, one per seed, as its reference run.
 
     python book/tools/publish_run.py runs/seed0 runs/seed1 runs/seed2
+    python book/tools/publish_run.py --again digits-mlp     # a published run's weights, now in half precision
 
 The first folder is shipped; the others give the spread on the card. Its weights are shipped in half precision, unless
 a measure moves by more than its spread over the seeds (of one seed: by more than 1 %), or --full is given; the card is
@@ -85,24 +86,46 @@ def main(folders: list[Path], full: bool = False) -> None:
             raise UserError(
                 f"{folder} has other hyper-parameters than {folders[0]}; seeds must differ in the seed only."
             )
-    reports = [evaluate(folder) for folder in folders]
-    files = {name: (folders[0] / name).read_bytes() for name in SHIPPED}
+    ship(folders[0], [evaluate(folder) for folder in folders], [record["seed"] for record in records], full)
+
+
+def again(name: str) -> None:
+    """Ship a published run's weights in half precision; what its card says of the other seeds stays."""
+    folder = hub.CHECKOUT_RUNS / name
+    if name not in hub.registry() or not folder.is_dir():
+        raise UserError(f"{name} is no published run; there are {', '.join(sorted(hub.registry()))}.")
+    hub.load(name)  # as its hashes say
+    rows = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    ship(folder, [{key: row[key] for key in row if key != "seed"} for row in rows], [row["seed"] for row in rows])
+
+
+def ship(folder: Path, reports: list[dict[str, Any]], seeds: Sequence[int], full: bool = False) -> None:
+    """Write a run's files, card and hashes.
+
+    Args:
+        folder: the run.
+        reports: of all seeds with their own weights, this run's first.
+        seeds: the training seeds, in the same order.
+        full: whether the weights stay as they are.
+    """
+    record = hub.read_record(folder)
+    files = {name: (folder / name).read_bytes() for name in SHIPPED}
     precision = "full precision"
     if not full:
-        weights = halved(folders[0])
-        half = evaluate(folders[0], weights)
+        weights = halved(folder)
+        half = evaluate(folder, weights)
+        half = {key: half[key] for key in reports[0]}
         if far := moved(half, reports):
             print(f"Full precision is kept: half moves {', '.join(far)}.")
         else:
             files["generator.safetensors"], reports[0], precision = weights, half, "half precision"
-    seeds = [record["seed"] for record in records]
-    text = cards.card(records[0], reports, seeds, cards.seconds_of(folders[0]))
+    text = cards.card(record, reports, seeds, cards.seconds_of(folder))
     files["card.md"] = text.encode()
     files["evaluation.json"] = (
         json.dumps([{"seed": s, **r} for s, r in zip(seeds, reports, strict=True)], indent=1) + "\n"
     ).encode()
     for most in range(SHEETS, 0, -1):  # fewer sheets, if the weights leave no room
-        sheets = {f"samples/{sheet.name}": sheet.read_bytes() for sheet in thin(folders[0], most)}
+        sheets = {f"samples/{sheet.name}": sheet.read_bytes() for sheet in thin(folder, most)}
         size = sum(map(len, [*files.values(), *sheets.values()]))
         if size <= LIMIT:
             break
@@ -112,9 +135,9 @@ def main(folders: list[Path], full: bool = False) -> None:
         raise UserError(
             f"The run takes {size / 2**20:.2f} MB with weights in {precision}; a published run has at most "
             f"{LIMIT / 2**20} MB. Nothing was published."
-            + (advice if precision == "full precision" and not full and len(folders) == 1 else "")
+            + (advice if precision == "full precision" and not full and len(seeds) == 1 else "")
         )
-    name = records[0]["recipe"]
+    name = record["recipe"]
     target = hub.CHECKOUT_RUNS / name
     runtime.make_folder(target / "samples")
     for old in target.rglob("*.png"):
@@ -131,9 +154,13 @@ def main(folders: list[Path], full: bool = False) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("folders", type=Path, nargs="*", metavar="RUN")
     parser.add_argument("--full", action="store_true", help="ship the weights in full precision")
+    parser.add_argument("--again", metavar="NAME", help="a published run: ship its weights in half precision")
+    told = parser.parse_args()
+    if bool(told.again) == bool(told.folders) or (told.again and told.full):
+        parser.error("give the folders of runs, or --again and the name of a published one")
     try:
-        sys.exit(console.entry(lambda: main(**vars(parser.parse_args()))))
+        sys.exit(console.entry(lambda: again(told.again) if told.again else main(told.folders, told.full)))
     except UserError as error:
         sys.exit(str(error))

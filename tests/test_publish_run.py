@@ -98,6 +98,7 @@ def test_what_moves_too_far() -> None:
     assert publish_run.moved({**one, "fid": float("nan")}, [one]) == ["fid from 100 to nan"]
     three = [one, {**one, "fid": 104.0, "kl": 0.1}, {**one, "fid": 96.0, "kl": 0.2}]  # standard deviations 4 and 0.1
     assert publish_run.moved({**one, "fid": 103.9, "kl": 0.09}, three) == []
+    assert publish_run.moved({**one, "classes": 10 + 1e-12}, three) == []  # the same of all seeds, on another machine
     assert publish_run.moved({**one, "fid": 104.1, "classes": 9}, three) == [
         "fid from 100 to 104.1",
         "classes from 10 to 9",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -71,6 +72,8 @@ def moved(half: Mapping[str, Any], reports: Sequence[Mapping[str, Any]]) -> list
             continue
         several = len(reports) > 1
         allowed = statistics.stdev(report[key] for report in reports) if several else 0.01 * abs(value)
+        if math.isclose(half[key], value, rel_tol=1e-9):  # floors, for example, which no weight moves
+            continue
         if not abs(half[key] - value) <= allowed:  # a measure that broke is NaN, and not within anything
             found.append(f"{key} from {value:.6g} to {half[key]:.6g}")
     return found

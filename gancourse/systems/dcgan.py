@@ -340,20 +340,20 @@ RECIPES = {
     "digits-dcgan": Recipe(
         config=_DIGITS,
         build=build,
-        profiles={"smoke": _SMOKE, "cpu": {"steps": 5_000}, "gpu": {}},
-        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores (estimated)"},
+        profiles={"smoke": _SMOKE, "cpu": {"steps": 9_000}, "gpu": {}},
+        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores"},
     ),
     "faces32-dcgan": Recipe(
         config=_FACES32,
         build=build,
-        profiles={"smoke": _SMOKE, "cpu": {"steps": 2_500}, "gpu": {}},
-        minutes={**_UNTIMED, "cpu": "about 6 minutes on two cores (estimated)"},
+        profiles={"smoke": _SMOKE, "cpu": {"steps": 4_500}, "gpu": {}},
+        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores (estimated)"},
     ),
     "faces32-smile": Recipe(
         config=change(_FACES32, data="smiles"),
         build=build,
-        profiles={"smoke": _SMOKE, "cpu": {"steps": 2_500}, "gpu": {}},
-        minutes={**_UNTIMED, "cpu": "about 6 minutes on two cores (estimated)"},
+        profiles={"smoke": _SMOKE, "cpu": {"steps": 4_500}, "gpu": {}},
+        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores (estimated)"},
     ),
     "faces64-dcgan": Recipe(
         config=_FACES64,

@@ -66,6 +66,17 @@ def test_the_sentences_are_those_of_the_results() -> None:
     assert {15, 18} <= set(hub.results("mixtures")["grid-gan"]["modes"]) <= set(range(15, 19))
 
 
+def test_the_sentences_on_the_published_networks_are_those_of_the_results() -> None:
+    (row,) = hub.results("objectives_published")["variants"].values()
+    plain, best = hub.results("mixtures")["grid-gan"], which_objective.of_data("grid")["non-saturating, R1"]
+    assert row["steps"] == plain["steps"] == 4 * best["steps"] and row["seeds"] == plain["seeds"] == [0, 1, 2, 3, 4]
+    assert (min(row["modes"]), max(row["modes"])) == (21, 25) and min(row["modes"]) > max(plain["modes"])
+    mean = {key: [statistics.fmean(one[key]) for one in (row, plain)] for key in ("reverse_kl", "high_quality")}
+    assert mean["reverse_kl"][0] < 0.5 * mean["reverse_kl"][1]
+    assert [round(100 * quality) for quality in mean["high_quality"]] == [66, 72]
+    assert round(100 * statistics.fmean(best["high_quality"])) == 95
+
+
 def test_the_sentences_on_digits_are_those_of_the_results() -> None:
     found = hub.results("objectives_digits")
     fids = {name: [row["digit_fid"] for row in rows] for name, rows in found["variants"].items()}

@@ -110,11 +110,30 @@ def digits() -> str:
     return plots.table(lines).markdown()
 
 
+def published() -> str:
+    """Return the table of the published networks on the grid, without the objective's change and with it."""
+    (row,) = hub.results("objectives_published")["variants"].values()
+    plain = hub.results("mixtures")["grid-gan"]
+    lines = [
+        {
+            "objective": name,
+            "modes of each seed": ", ".join(map(str, own["modes"])),
+            "high quality, %": spread(own["high_quality"], 1, 100),
+            "reverse KL": spread(own["reverse_kl"], 3),
+            "averaged: modes": ", ".join(map(str, own["averaged"]["modes"])),
+            "averaged: high quality, %": spread(own["averaged"]["high_quality"], 1, 100),
+        }
+        for name, own in (("non-saturating", plain), ("non-saturating, R1", row))
+    ]
+    return plots.table(lines).markdown()
+
+
 TABLES = {
     "ring": lambda: plane("ring"),
     "grid": lambda: plane("grid"),
     "same-time": same_time,
     "digits": digits,
+    "published": published,
 }
 
 # ----------------------------------------------------------------------------------------------------- figures

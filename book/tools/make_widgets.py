@@ -1,10 +1,10 @@
 """Compute what the sliders of `gancourse.widgets` show and cannot compute while one waits.
 
     python book/tools/make_widgets.py              # all of them, some minutes
-    python book/tools/make_widgets.py five ring    # some of them: five, ring, noise, kl, counts, classes
+    python book/tools/make_widgets.py five ring    # some: five, ring, noise, kl, counts, classes, walk
 
 Each is a file of at most 200 kB in gancourse/widgets/data. `noise` takes the digits from the flip-book of the executed
-chapter 2, `counts` and `classes` need the reference runs; `make data` first.
+chapter 2, `counts`, `classes` and `walk` need the reference runs; `make data` first.
 """
 
 from __future__ import annotations
@@ -177,7 +177,15 @@ def classes() -> dict[str, Any]:
     return {"digits": widget.drawn(**defaults)}
 
 
-MADE = {"five": five, "ring": ring, "noise": noise, "kl": kl, "counts": counts, "classes": classes}
+def walk() -> dict[str, Any]:
+    """Chapter 11: the pictures of the still walk, for readers without the reference run."""
+    from gancourse.widgets import walk as widget
+
+    pictures, length = widget.drawn(**widget.WIDGETS["latent-walk"].defaults)
+    return {"pictures": pictures, "length": np.float32(length)}
+
+
+MADE = {"five": five, "ring": ring, "noise": noise, "kl": kl, "counts": counts, "classes": classes, "walk": walk}
 FILES = {"five": "five_parameters", "noise": "fixed_noise", "kl": "kl_fits", "counts": "sample_size"}
 
 

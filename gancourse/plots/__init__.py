@@ -8,14 +8,16 @@ With ``ax=`` a function draws on axes of yours and returns their figure.
 
 Everything is at hand as ``plots.NAME``. Inside, ``style`` holds what all pictures share, ``sheets`` the images,
 ``plane`` what lives in the plane, ``charts`` the lines over an axis, ``hints`` arrows and bent noise, ``drawings``
-boxes that ``layers`` reads from networks, ``tables`` tables and cards. Imports point one way: style ← plane ← charts
-and hints, style ← sheets and tables, style and layers ← drawings.
+boxes that ``layers`` reads from networks, ``tables`` tables and cards, ``convolutions`` grids
+of pixels. Imports point one way: style ← plane ← charts and hints, style ← sheets, tables and convolutions, style and
+layers ← drawings.
 """
 
 from __future__ import annotations
 
 from gancourse.logs import read_metrics
 from gancourse.plots.charts import curves, density_1d, histogram
+from gancourse.plots.convolutions import numbers, transposed
 from gancourse.plots.drawings import Arrow, Box, architecture, diagram, gan_diagram, penalty_diagram
 from gancourse.plots.hints import arrows, hint, push_forward
 from gancourse.plots.plane import (
@@ -83,6 +85,7 @@ __all__ = [
     "landscape",
     "landscape_strip",
     "level_lines",
+    "numbers",
     "panels",
     "penalty_diagram",
     "points",
@@ -93,4 +96,5 @@ __all__ = [
     "sheet",
     "snapshot",
     "table",
+    "transposed",
 ]

@@ -137,7 +137,7 @@ def _gather(calls: list[tuple[nn.Module, Tensor, Tensor]]) -> list[Stage]:
         else:
             stages.append(Stage(words, sizes(out)))
     for stage in stages:
-        stage.name = f"{stage.name} {stage.shape}"
+        stage.name += ("\n" if "×" in stage.shape else " ") + stage.shape  # maps need a line of their own
         stage.shape = ",\n".join(", ".join(pair) for pair in _pairs(stage.extras))
     return stages
 

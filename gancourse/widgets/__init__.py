@@ -38,6 +38,7 @@ PLACES = {
     "price": ("dirac", 9),
     "dirac": ("dirac", 9),
     "power-iteration": ("spectral", 10),
+    "latent-walk": ("walk", 11),
 }
 """Name → the module that holds it, and its chapter."""
 

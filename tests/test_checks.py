@@ -446,6 +446,7 @@ def test_importing_loads_no_torch_and_the_probes_know_no_reference():
         "gancourse.console",
         "gancourse.errors",
         "gancourse.checks",
+        "gancourse.checks.builders",
         "gancourse.checks.probes",
         "gancourse.checks.sets",
     }

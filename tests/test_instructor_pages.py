@@ -261,11 +261,11 @@ def test_numbers_of_the_page_are_the_self_test_s():
 
 
 def test_names_of_the_page_exist():
-    from gancourse.checks import core, forms, probes
+    from gancourse.checks import builders, core, forms, probes
 
     text = page("write_an_exercise")
     section = text.split("## More kinds of exercise")[1].split("\n## ")[0]
-    assert {"linear", "optimizer", "mixture", "mlp"} <= set(probes.BUILDERS)
+    assert {"linear", "optimizer", "mixture", "mlp", "layers"} <= set(builders.BUILDERS)
     assert {"module"} <= set(probes.PROBES) and {"changes", "grads"} <= set(core.Case.__dataclass_fields__)
     found = set(re.findall(r"`(right|wrong|When|Spec|RightBut|Places)\(", section))
     assert len(found) == 6 and all(hasattr(core, name) or hasattr(forms, name) for name in found)

@@ -16,6 +16,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "wgan": ("08_wgan", "Wasserstein GAN"),
     "wgan_gp": ("09_wgan_gp", "Penalties on the slope"),
     "sngan": ("10_sngan", "Spectral normalisation"),
+    "dcgan": ("11_dcgan", "Convolutions: DCGAN"),
 }
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from gancourse.checks.builders import BUILDERS
 from gancourse.checks.core import Case, Exercise, Result, Set, Spec, Verdict, differ, right, wrong
 from gancourse.checks.forms import RightBut, essay, function, generator_of, not_finite, numbers, uniforms
-from gancourse.checks.probes import BUILDERS
 
 CLASSES = 10
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gancourse.checks.builders import build_normed_mlp
 from gancourse.checks.core import Case, Set, Spec
 from gancourse.checks.forms import RightBut, essay, function, generator_of, not_finite, numbers, same
-from gancourse.checks.probes import build_normed_mlp
 
 DOUBLE = torch.float64
 

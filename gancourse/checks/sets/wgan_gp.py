@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from gancourse.checks.builders import build_mlp
 from gancourse.checks.core import Case, Exercise, Result, Set, Spec, Verdict, differ, right, wrong
 from gancourse.checks.forms import essay, function, generator_of, numbers, same, uniform
-from gancourse.checks.probes import build_mlp
 
 DOUBLE = torch.float64
 

@@ -110,6 +110,29 @@ def digits() -> str:
     return plots.table(lines).markdown()
 
 
+def settings() -> dict[str, Rows]:
+    """Return the rows of the sweep: objective → setting → figures."""
+    found: dict[str, Rows] = {}
+    for name, row in hub.results("objectives_sweep")["variants"].items():
+        objective, setting = name.split(": ")
+        found.setdefault(objective, {})[setting] = row
+    return found
+
+
+def sweep() -> str:
+    """Return the table of the sweep: a row for each setting, a column for each objective."""
+    found = settings()
+    lines = []
+    for setting in next(iter(found.values())):
+        line = {"setting": setting}
+        for objective, rows in found.items():
+            row = rows[setting]
+            modes, quality = statistics.fmean(row["modes"]), 100 * statistics.fmean(row["high_quality"])
+            line[objective] = f"{modes:.1f}\u00a0/\u00a0{quality:.0f}"
+        lines.append(line)
+    return plots.table(lines).markdown()
+
+
 def published() -> str:
     """Return the table of the published networks on the grid, without the objective's change and with it."""
     (row,) = hub.results("objectives_published")["variants"].values()
@@ -133,6 +156,7 @@ TABLES = {
     "grid": lambda: plane("grid"),
     "same-time": same_time,
     "digits": digits,
+    "sweep": sweep,
     "published": published,
 }
 
@@ -200,7 +224,26 @@ def digits_figure() -> Any:
     return dots({"digit-FID": {"": {name: [row["digit_fid"] for row in own] for name, own in rows.items()}}}, log=True)
 
 
-FIGURES = {"grid": grid_figure, "digits": digits_figure}
+def sweep_figure() -> Any:
+    """Return modes and quality on the grid with one and with five steps of D: a dot is a setting's mean over seeds."""
+    found = settings()
+    turns = {"one step of D": ", k 1,", "five steps of D": ", k 5,"}
+
+    def means(mark: str, key: str, factor: float) -> dict[str, list[float]]:
+        return {
+            objective: [factor * statistics.fmean(row[key]) for setting, row in rows.items() if mark in setting]
+            for objective, rows in found.items()
+        }
+
+    return dots(
+        {
+            "Modes of 25": {label: means(mark, "modes", 1) for label, mark in turns.items()},
+            "High quality, %": {label: means(mark, "high_quality", 100) for label, mark in turns.items()},
+        }
+    )
+
+
+FIGURES = {"grid": grid_figure, "digits": digits_figure, "sweep": sweep_figure}
 
 
 def picture(figure: Any) -> bytes:

@@ -66,6 +66,43 @@ def test_the_sentences_are_those_of_the_results() -> None:
     assert {15, 18} <= set(hub.results("mixtures")["grid-gan"]["modes"]) <= set(range(15, 19))
 
 
+def test_the_sentences_on_eight_settings_are_those_of_the_results() -> None:
+    found = which_objective.settings()
+    plain, bounded = list(found)[:2], list(found)[2:]
+    assert plain == ["non-saturating", "least squares"] and len(bounded) == 3
+
+    def means(objectives: list[str], mark: str, key: str = "modes") -> list[float]:
+        rows = [row for name in objectives for setting, row in found[name].items() if mark in setting]
+        return [statistics.fmean(row[key]) for row in rows]
+
+    one, five = (means(plain, f"rate 0.001, k {k}") for k in (1, 5))
+    assert (round(min(one)), round(max(one)), round(min(five)), round(max(five))) == (22, 25, 13, 19)
+    sharp, sharper = (means(plain, f"rate 0.001, k {k}", "high_quality") for k in (1, 5))
+    assert all(after > before for before, after in zip(sharp, sharper, strict=True))
+    kept = means(bounded, "rate 0.001, k 5")
+    assert (round(min(kept)), max(kept)) == (23, 25)
+    small = [means(["Wasserstein, penalty"], f"rate {rate}, k 1, D 64")[0] for rate in ("0.001", "0.0003")]
+    assert [round(modes) for modes in small] == [5, 0]
+    hinge = [means(["hinge, spectral norm"], f"rate {rate}, k 1, D 64")[0] for rate in ("0.001", "0.0003")]
+    assert [round(modes) for modes in hinge] == [21, 3]
+    few = means(plain, "k 1, D 64")
+    assert (round(min(few)), round(max(few))) == (16, 25)
+    pairs = [(name, setting) for name, rows in found.items() for setting in rows if "k 5" in setting]
+    dearer = [
+        found[name][setting]["processor_seconds"] / found[name][setting.replace("k 5", "k 1")]["processor_seconds"]
+        for name, setting in pairs
+    ]
+    assert 3.5 < max(dearer) < 4.5
+    assert round(100 * max(means([*found], "rate 0.0003", "high_quality"))) == 44
+    first = set()
+    for setting in found["non-saturating"]:
+        modes = {name: statistics.fmean(rows[setting]["modes"]) for name, rows in found.items()}
+        first |= {name for name, value in modes.items() if value == max(modes.values())}
+    assert first == set(found) - {"non-saturating"}
+    assert all(row["steps"] == 5_000 for rows in found.values() for row in rows.values())
+    assert [len(found[name]["rate 0.001, k 1, D 64"]["seeds"]) for name in found] == [3, 3, 3, 5, 3]
+
+
 def test_the_sentences_on_the_published_networks_are_those_of_the_results() -> None:
     (row,) = hub.results("objectives_published")["variants"].values()
     plain, best = hub.results("mixtures")["grid-gan"], which_objective.of_data("grid")["non-saturating, R1"]

@@ -81,6 +81,9 @@ def test_the_sentences_on_eight_settings_are_those_of_the_results() -> None:
     assert all(after > before for before, after in zip(sharp, sharper, strict=True))
     kept = means(bounded, "rate 0.001, k 5")
     assert (round(min(kept)), max(kept)) == (23, 25)
+    for key in ("modes", "high_quality"):  # the penalty, at every setting
+        once, often = (means(["Wasserstein, penalty"], f", k {k},", key) for k in (1, 5))
+        assert len(once) == 4 and all(after > before for before, after in zip(once, often, strict=True))
     small = [means(["Wasserstein, penalty"], f"rate {rate}, k 1, D 64")[0] for rate in ("0.001", "0.0003")]
     assert [round(modes) for modes in small] == [5, 0]
     hinge = [means(["hinge, spectral norm"], f"rate {rate}, k 1, D 64")[0] for rate in ("0.001", "0.0003")]

@@ -332,7 +332,7 @@ _FACES32 = DCGANConfig(
     networks=DCGANNets(sample_shape=(3, 32, 32), latent_dim=64, g_width=48, d_width=48),
     data="faces",
     steps=20_000,
-    lr_decay_from=0.5,  # at a rate that stays, the averaged G of faces is worse than the present one
+    lr_decay_from=0.5,  # in a run whose rate stayed, the averaged G was far worse than the present one
     **_GAME,  # type: ignore[arg-type]
 )
 _FACES64 = change(_FACES32, networks=port(), batch_size=128)

@@ -254,6 +254,12 @@ def test_flip_book_escapes_and_takes_colour():
     assert book.count("</script>") == 1
 
 
+@pytest.mark.parametrize(("side", "columns", "width"), [(32, 1, 256), (8, 1, 256), (28, 8, 462), (32, 4, 262)])
+def test_flip_book_leaves_room_for_its_slider(side, columns, width):
+    tags = Tags(plots.flip_book([torch.zeros(columns, 1, side, side)] * 2, [0, 1], columns).data)
+    assert all(width <= int(image["width"]) <= 1.05 * width for image in tags.all("img"))
+
+
 def test_flip_book_refuses_politely():
     frames = noise_to_digits(3, 4)
     for arguments, message in (

@@ -304,7 +304,7 @@ def flip_book(
         )
     content = b"".join(page.tobytes() for page in sheets) + repr((words, sheets[0].shape, fps, alt, shades)).encode()
     key = hashlib.sha256(content).hexdigest()[:12]
-    zoom = max(1, min(2, round(520 / width)))
+    zoom = max(1, min(2, round(520 / width)), math.ceil(256 / width))  # the slider needs room
     figures = "\n".join(
         f'<figure><img class="dark-light" alt="{html.escape(f"{alt}, {word}")}" width="{width * zoom}" '
         f'height="{height * zoom}" src="data:image/png;base64,{picture}"><figcaption>{html.escape(word)}'

@@ -332,10 +332,12 @@ _FACES32 = DCGANConfig(
     networks=DCGANNets(sample_shape=(3, 32, 32), latent_dim=64, g_width=48, d_width=48),
     data="faces",
     steps=20_000,
+    g_lr=4e-4,  # twice the paper's: the best of eight settings, one run of 4,500 steps each, by the training statistics
+    d_lr=4e-4,
     lr_decay_from=0.5,  # in a run whose rate stayed, the averaged G was far worse than the present one
     **_GAME,  # type: ignore[arg-type]
 )
-_FACES64 = change(_FACES32, networks=port(), batch_size=128)
+_FACES64 = change(_FACES32, networks=port(), batch_size=128, g_lr=2e-4, d_lr=2e-4)
 
 RECIPES = {
     "digits-dcgan": Recipe(
@@ -343,27 +345,41 @@ RECIPES = {
         build=build,
         profiles={"smoke": _SMOKE, "cpu": {"steps": 9_000}, "gpu": {}},
         minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores"},
+        band={"cpu": "digit-FID at most 0.3 % of uniform noise's, all ten classes (full set)"},
     ),
     "faces32-dcgan": Recipe(
         config=_FACES32,
         build=build,
         profiles={"smoke": _SMOKE, "cpu": {"steps": 4_500}, "gpu": {}},
-        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores (estimated)"},
+        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores"},
+        band={
+            "cpu": "face-FID at most 8 % of uniform noise's",
+            "gpu": "face-FID at most 5 % of uniform noise's",
+        },
     ),
     "faces32-smile": Recipe(
         config=change(_FACES32, data="smiles"),
         build=build,
         profiles={"smoke": _SMOKE, "cpu": {"steps": 4_500}, "gpu": {}},
-        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores (estimated)"},
+        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores"},
+        band={"cpu": "face-FID to smiling heads at most 10 % of uniform noise's"},
     ),
     "faces64-dcgan": Recipe(
         config=_FACES64,
         build=build,
         profiles={
             "smoke": _SMOKE,
-            "cpu": {"steps": 2_500, "batch_size": 64, "latent_dim": 64, "g_width": 24, "d_width": 24},
+            "cpu": {
+                "steps": 2_500,
+                "batch_size": 64,
+                "g_lr": 4e-4,
+                "d_lr": 4e-4,
+                "latent_dim": 64,
+                "g_width": 24,
+                "d_width": 24,
+            },
             "gpu": {},
         },
-        minutes={**_UNTIMED, "cpu": "about 8 minutes on two cores (estimated)"},
+        minutes={**_UNTIMED, "cpu": "about 5 minutes on two cores"},
     ),
 }

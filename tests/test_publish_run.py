@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import publish_run
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load, load_file, save
 
 from gancourse import evaluation, hub, systems, training
@@ -18,15 +21,24 @@ SMALL = {"g_widths": (64, 64), "d_widths": (16, 16), "d_pieces": 2, "batch_size"
 SHEETS = [f"step_{step:06d}.png" for step in range(0, 11)]
 
 
+def picture(mode: str, side: int) -> bytes:
+    """A sheet of noise: of grey ones each pixel takes a byte."""
+    buffer = io.BytesIO()
+    shape = (side, side) if mode == "L" else (side, side, 3)
+    pixels = torch.randint(256, shape, generator=torch.Generator().manual_seed(side), dtype=torch.uint8)
+    Image.fromarray(pixels.numpy(), mode).save(buffer, "png")
+    return buffer.getvalue()
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two seeds of one recipe, with eleven sheets each."""
-    folders = []
+    folders, sheet = [], picture("L", 83)
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp("runs") / f"seed{seed}"
         training.Run(systems.recipe("ring-gan"), profile="smoke", seed=seed, out=folder, quiet=True, **SMALL).train()
         for name in SHEETS:
-            (folder / "samples" / name).write_bytes(b"a sheet" * 1000)
+            (folder / "samples" / name).write_bytes(sheet)
         folders.append(folder)
     return folders
 
@@ -150,3 +162,17 @@ def test_a_published_run_is_shipped_again_in_half_precision(
     assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == kept
     with pytest.raises(UserError, match="moon is no published run; there are ring-gan"):
         publish_run.again("moon")
+
+
+def test_sheets_in_colour_take_half_their_size(tmp_path: Path) -> None:
+    sheets = {mode: tmp_path / f"{mode}.png" for mode in ("L", "RGB")}
+    for mode, path in sheets.items():
+        path.write_bytes(picture(mode, 60))
+    assert publish_run.shrunk(sheets["L"]) == sheets["L"].read_bytes()
+    fewer = publish_run.shrunk(sheets["RGB"])
+    assert len(fewer) < sheets["RGB"].stat().st_size / 2
+    kept = tmp_path / "again.png"
+    kept.write_bytes(fewer)
+    assert publish_run.shrunk(kept) == fewer, "a published sheet is shipped again as it is"
+    then, now = (np.asarray(Image.open(path).convert("RGB"), float) for path in (sheets["RGB"], kept))
+    assert abs(then - now).mean() < 20, "noise is the worst case"

@@ -5,14 +5,16 @@
 
 The first folder is shipped; the others give the spread on the card. Its weights are shipped in half precision, unless
 a measure moves by more than its spread over the seeds (of one seed: by more than 1 %), or --full is given; the card is
-measured with what is shipped. Files go to book/_static/runs/NAME, hashes to gancourse/reference_runs.json. Nothing is
-published if a run is unfinished or its files exceed 1.5 MB.
+measured with what is shipped. Sheets in colour are shipped with 256 colours, which takes half their size. Files go to
+book/_static/runs/NAME, hashes to gancourse/reference_runs.json. Nothing is published if a run is unfinished or its
+files exceed 1.5 MB.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import math
 import statistics
@@ -20,6 +22,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from gancourse import cards, console, evaluation, hub, runtime
 from gancourse.errors import UserError
@@ -38,6 +42,16 @@ def thin(folder: Path, most: int = SHEETS) -> list[Path]:
     if most == 1:
         return sheets[-1:]
     return [sheets[round(i * (len(sheets) - 1) / (most - 1))] for i in range(most)]
+
+
+def shrunk(sheet: Path) -> bytes:
+    """Return a sheet's file; one in colour is reduced to its 256 best colours."""
+    with Image.open(sheet) as picture:
+        if picture.mode != "RGB":
+            return sheet.read_bytes()
+        buffer = io.BytesIO()
+        picture.quantize(256).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
 
 
 def halved(folder: Path) -> bytes:
@@ -128,7 +142,7 @@ def ship(folder: Path, reports: list[dict[str, Any]], seeds: Sequence[int], full
         json.dumps([{"seed": s, **r} for s, r in zip(seeds, reports, strict=True)], indent=1) + "\n"
     ).encode()
     for most in range(SHEETS, 0, -1):  # fewer sheets, if the weights leave no room
-        sheets = {f"samples/{sheet.name}": sheet.read_bytes() for sheet in thin(folder, most)}
+        sheets = {f"samples/{sheet.name}": shrunk(sheet) for sheet in thin(folder, most)}
         size = sum(map(len, [*files.values(), *sheets.values()]))
         if size <= LIMIT:
             break

@@ -60,7 +60,10 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def types(weights: dict[str, torch.Tensor]) -> set[torch.dtype]:
-    return {value.dtype for value in weights.values() if value.is_floating_point()}
+    """The types of the large tensors; no small one is in half precision."""
+    floats = [value for value in weights.values() if value.is_floating_point()]
+    assert all(value.dtype == torch.float32 for value in floats if value.numel() < publish_run.LARGE)
+    return {value.dtype for value in floats if value.numel() >= publish_run.LARGE}
 
 
 def reports(folder: Path) -> Any:
@@ -176,3 +179,9 @@ def test_sheets_in_colour_take_half_their_size(tmp_path: Path) -> None:
     assert publish_run.shrunk(kept) == fewer, "a published sheet is shipped again as it is"
     then, now = (np.asarray(Image.open(path).convert("RGB"), float) for path in (sheets["RGB"], kept))
     assert abs(then - now).mean() < 20, "noise is the worst case"
+
+
+@pytest.mark.parametrize("name", sorted(hub.registry()))
+def test_every_published_run_is_small_enough(name: str) -> None:
+    files = [path for path in (hub.CHECKOUT_RUNS / name).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= publish_run.LIMIT

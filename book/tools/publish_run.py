@@ -3,11 +3,11 @@
     python book/tools/publish_run.py runs/seed0 runs/seed1 runs/seed2
     python book/tools/publish_run.py --again digits-mlp     # a published run's weights, now in half precision
 
-The first folder is shipped; the others give the spread on the card. Its weights are shipped in half precision, unless
-a measure moves by more than its spread over the seeds (of one seed: by more than 1 %), or --full is given; the card is
-measured with what is shipped. Sheets in colour are shipped with 256 colours, which takes half their size. Files go to
-book/_static/runs/NAME, hashes to gancourse/reference_runs.json. Nothing is published if a run is unfinished or its
-files exceed 1.5 MB.
+The first folder is shipped; the others give the spread on the card. Its weights are shipped in half precision (small
+tensors, BatchNorm's among them, stay as they are, since that costs next to nothing), unless a measure moves by more
+than its spread over the seeds (of one seed: by more than 1 %), or --full is given; the card is measured with what is
+shipped. Sheets in colour are shipped with 256 colours, which takes half their size. Files go to book/_static/runs/NAME,
+hashes to gancourse/reference_runs.json. Nothing is published if a run is unfinished or its files exceed 1.5 MB.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ SHEETS = 4
 """First, two between, last."""
 
 
+LARGE = 4096
+"""Numbers of a tensor from which on half precision is worth it."""
+
+
 def thin(folder: Path, most: int = SHEETS) -> list[Path]:
     """Return at most `most` sample sheets, evenly spread from the first to the last."""
     sheets = sorted((folder / "samples").glob("step_*.png"))
@@ -55,11 +59,12 @@ def shrunk(sheet: Path) -> bytes:
 
 
 def halved(folder: Path) -> bytes:
-    """Return a run's generator with its numbers in half precision; loading it makes single precision of them again."""
+    """Return a run's generator with its large tensors in half precision; loading makes them single again."""
     from safetensors.torch import load_file, save
 
     weights = load_file(folder / "generator.safetensors")
-    weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    large = {name for name, value in weights.items() if value.is_floating_point() and value.numel() >= LARGE}
+    weights = {name: value.half() if name in large else value for name, value in weights.items()}
     return save(weights, {"recipe": hub.read_record(folder)["recipe"]})
 
 

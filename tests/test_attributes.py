@@ -2,9 +2,13 @@
 
 import json
 import math
+import sys
 
+import make_statistics
 import pytest
 import torch
+import train_judge
+from safetensors.torch import load
 
 from gancourse import cli, evaluation, images, metrics, systems, training
 from gancourse.datasets import faces, heads
@@ -290,6 +294,26 @@ def test_statistics_of_another_judge_are_refused(monkeypatch):
     with pytest.raises(UserError, match="make_statistics.py faces-judge"):
         metrics.reference_face_statistics("64-test")
     metrics.reference_face_statistics.cache_clear()
+
+
+def test_a_trained_judge_is_shipped_with_its_statistics(monkeypatch, tmp_path):
+    """The command from a finished training to its end; only the drawing of 60,000 heads is left out."""
+    shipped = {name: (judges.WEIGHTS / f"faces-judge.{name}").read_bytes() for name in ("safetensors", "json", "md")}
+    statistics = face_reports.FACE_STATISTICS.read_bytes()
+    trained, weights = tmp_path / "trained", tmp_path / "weights"
+    trained.mkdir()
+    for name, file in (("safetensors", "faces-judge.safetensors"), ("json", "faces-judge.json"), ("md", "card.md")):
+        (trained / file).write_bytes(shipped[name])
+    monkeypatch.setattr(judges, "WEIGHTS", weights)
+    monkeypatch.setattr(face_reports, "FACE_STATISTICS", weights / "faces-statistics.safetensors")
+    monkeypatch.setattr(make_statistics, "make_faces", lambda: load(statistics))
+    monkeypatch.setattr(sys, "argv", ["train_judge.py", "faces-judge", "--out", str(trained)])
+    try:
+        train_judge.main()
+    finally:
+        metrics.reference_face_statistics.cache_clear()
+    assert {name: (weights / f"faces-judge.{name}").read_bytes() for name in shipped} == shipped
+    assert (weights / "faces-statistics.safetensors").read_bytes() == statistics
 
 
 def test_reports_at_two_sizes_do_not_compare(all_mini):

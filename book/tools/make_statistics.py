@@ -109,6 +109,9 @@ def named(name: str, found: metrics.Statistics) -> dict[str, Tensor]:
 
 def write(judge: str) -> None:
     """Make the statistics of a judge, ship them, and print what frames its figures."""
+    if judge == attributes.NAME:
+        write_faces()
+        return
     loader, path = judges.subject(judge).loader, metrics.statistics_file(judge)
     data = save(make(judge), {"judge": judges.judge_card(judge)["sha256"]})
     runtime.write_atomic(path, data)
@@ -127,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make the judges' reference statistics.")
     parser.add_argument("judges", nargs="*", help=f"which of {', '.join(all_judges)}; default: all")
     for judge in parser.parse_args(arguments).judges or all_judges:
-        write_faces() if judge == attributes.NAME else write(judge)
+        write(judge)
 
 
 if __name__ == "__main__":

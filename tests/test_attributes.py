@@ -297,7 +297,7 @@ def test_statistics_of_another_judge_are_refused(monkeypatch):
 
 
 def test_a_trained_judge_is_shipped_with_its_statistics(monkeypatch, tmp_path):
-    """The command from a finished training to its end; only the drawing of 60,000 heads is left out."""
+    """The command from a finished training to its end; only the statistics of 60,000 heads are not made anew."""
     shipped = {name: (judges.WEIGHTS / f"faces-judge.{name}").read_bytes() for name in ("safetensors", "json", "md")}
     statistics = face_reports.FACE_STATISTICS.read_bytes()
     trained, weights = tmp_path / "trained", tmp_path / "weights"

@@ -8,6 +8,7 @@ import math
 import re
 import warnings
 from html.parser import HTMLParser
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -603,3 +604,47 @@ def test_panels_take_the_other_pictures():
     for arguments in ((0, 1), (1, 0)):
         with pytest.raises(UserError):
             plots.panels(*arguments)
+
+
+def legends(axes: Any) -> list[list[str] | None]:
+    """The names in each picture's legend."""
+    return [one and [text.get_text() for text in one.get_texts()] for one in (ax.get_legend() for ax in axes)]
+
+
+def test_a_legend_stands_once_in_a_row() -> None:
+    groups = {"data": torch.randn(50), "generated": torch.randn(50)}
+    told = list(groups)
+
+    def row(columns: int, second: dict[str, Any] = groups) -> Any:
+        figure, axes = plots.panels(2, columns=columns)
+        for ax, shown in zip(axes, (groups, second), strict=True):
+            plots.histogram(shown, ax=ax, title="t")
+        return axes
+
+    assert legends(row(2)) == [told, None]
+    assert legends(row(1)) == [told, told], "one below the other, each has its own"
+    assert legends(row(2, {"x": torch.randn(50)})) == [told, ["x"]], "other names"
+    figure, axes = plots.panels(2, columns=2)
+    axes[0].plot([0, 1], color="black", label="data")
+    plots.histogram({"generated": groups["generated"]}, ax=axes[0])
+    plots.histogram(groups, ax=axes[1])
+    assert legends(axes)[1] == told, "the same names in other colours"
+    figure, axes = plots.panels(2, columns=2)
+    plots.histogram(groups, ax=axes[0])
+    axes[0].set_visible(False)
+    plots.histogram(groups, ax=axes[1])
+    assert legends(axes)[1] == told, "what is hidden tells nothing"
+    outer = figure.add_gridspec(2, 1)
+    nested = [figure.add_subplot(outer[k].subgridspec(1, 1)[0]) for k in range(2)]
+    for ax in nested:
+        plots.histogram(groups, ax=ax)
+    assert legends(nested) == [told, told], "each in a grid of its own"
+
+
+def test_arrows_do_not_tell_twice_of_the_generated() -> None:
+    groups = {"data": torch.randn(50), "generated": torch.randn(50)}
+    figure, axes = plots.panels(2, columns=2)
+    for ax in axes:
+        plots.histogram(groups, ax=ax)
+        plots.arrows(lambda x: x[:, 0], torch.randn(5, 1), ax=ax, background=False, title="t")
+    assert legends(axes) == [["data", "generated"], None]

@@ -185,3 +185,10 @@ def test_sheets_in_colour_take_half_their_size(tmp_path: Path) -> None:
 def test_every_published_run_is_small_enough(name: str) -> None:
     files = [path for path in (hub.CHECKOUT_RUNS / name).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= publish_run.LIMIT
+
+
+@pytest.mark.parametrize("name", sorted(hub.registry()))
+def test_cards_name_the_band_of_their_recipe(name: str) -> None:
+    folder = hub.CHECKOUT_RUNS / name
+    band = systems.recipe(name).band.get(hub.read_record(folder)["profile"], "none stated for this profile")
+    assert f"- **Expected band**: {band}\n" in (folder / "card.md").read_text()

@@ -22,8 +22,8 @@ CPU = torch.device("cpu")
 OFF = {"channels_last": False, "fused": False, "precision": "float32", "compile": False}
 
 
-def start(name: str = "faces32-dcgan", **options) -> training.Run:
-    return training.Run(systems.recipe(name), profile="smoke", seed=5, quiet=True, device=CPU, **options)
+def start(name: str = "faces32-dcgan", seed: int = 5, **options) -> training.Run:
+    return training.Run(systems.recipe(name), profile="smoke", seed=seed, quiet=True, device=CPU, **options)
 
 
 def weights(run: training.Run) -> torch.Tensor:
@@ -35,12 +35,16 @@ def weights(run: training.Run) -> torch.Tensor:
 
 @pytest.mark.parametrize("switch", [{"channels_last": True}, {"fused": True}])
 def test_a_switch_changes_rounding_alone(switch: dict) -> None:
-    plain, fast = start(**OFF, steps=3), start(**{**OFF, **switch}, steps=3)
-    begun = weights(plain)
-    plain.train()
-    fast.train()
-    moved = (weights(plain) - begun).norm()
-    assert 0 <= (weights(plain) - weights(fast)).norm() < 1e-3 * moved
+    """In the median of five seeds: Adam makes a full step of a gradient that is almost 0, whichever sign rounding gives
+    it, so that a single seed is far off now and then. A wrong switch would put all of them off."""
+    apart = []
+    for seed in range(5, 10):
+        plain, fast = start(seed=seed, **OFF, steps=3), start(seed=seed, **{**OFF, **switch}, steps=3)
+        begun = weights(plain)
+        plain.train()
+        fast.train()
+        apart.append((weights(plain) - weights(fast)).norm() / (weights(plain) - begun).norm())
+    assert torch.stack(apart).median() < 1e-3
 
 
 def test_half_precision_stays_near_and_keeps_what_must_be_exact() -> None:

@@ -3,11 +3,12 @@
     python book/tools/publish_run.py runs/seed0 runs/seed1 runs/seed2
     python book/tools/publish_run.py --again digits-mlp     # a published run's weights, now in half precision
 
-The first folder is shipped; the others give the spread on the card. Its weights are shipped in half precision (small
-tensors, BatchNorm's among them, stay as they are, since that costs next to nothing), unless a measure moves by more
-than its spread over the seeds (of one seed: by more than 1 %), or --full is given; the card is measured with what is
-shipped. Sheets in colour are shipped with 256 colours, which takes half their size. Files go to book/_static/runs/NAME,
-hashes to gancourse/reference_runs.json. Nothing is published if a run is unfinished or its files exceed 1.5 MB.
+The first folder is shipped; the others give the spread on the card. Its weights are shipped in half precision (tensors
+of fewer than 4,096 numbers, most of BatchNorm's among them, stay as they are, since that costs next to nothing), unless
+a measure moves by more than its spread over the seeds (of one seed: by more than 1 %), or --full is given; the card is
+measured with what is shipped. Sheets of colour pictures have 256 colours, which takes half their size. Files go to
+book/_static/runs/NAME, hashes to gancourse/reference_runs.json. Nothing is published if a run is unfinished or its
+files exceed 1.5 MB.
 """
 
 from __future__ import annotations
@@ -49,13 +50,13 @@ def thin(folder: Path, most: int = SHEETS) -> list[Path]:
 
 
 def shrunk(sheet: Path) -> bytes:
-    """Return a sheet's file; one in colour is reduced to its 256 best colours."""
+    """Return a sheet's file; one in RGB is reduced to 256 colours, if that makes it smaller."""
     with Image.open(sheet) as picture:
         if picture.mode != "RGB":
             return sheet.read_bytes()
         buffer = io.BytesIO()
         picture.quantize(256).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+    return min(sheet.read_bytes(), buffer.getvalue(), key=len)
 
 
 def halved(folder: Path) -> bytes:

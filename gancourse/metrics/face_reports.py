@@ -115,8 +115,8 @@ def face_report(
     compare figures at one N and one size only (the course's N is 10,000), and never with an Inception FID.
 
     Read ``face_fid_percent`` first: noise has 100. Then ``gap`` beside ``gap_floor``, and which ``gap_…`` it comes
-    from: with 20 points of ``gap_glasses`` one kind of glasses is worn by 20 in 100 faces too many or too few. With
-    ``diversity`` well below 1 a generator repeats itself.
+    from: with 20 points of ``gap_glasses`` the judge reads one kind of glasses in 20 of 100 faces too many or too few.
+    Blur alone does that too (chapter 11). With ``diversity`` well below 1 a generator repeats itself.
 
     Args:
         images: uint8 (N, 32, 32, 3) or (N, 64, 64, 3).

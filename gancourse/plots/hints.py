@@ -194,7 +194,7 @@ def _line(
     across = ax.get_xaxis_transform()  # x as in the data, y as a share of the frame
     left, right = ax.get_xlim()
     heights = 0.04 + 0.23 * (np.argsort(np.argsort(points)) % ROWS) / (ROWS - 1)
-    label = None if ax.get_legend() else "generated"  # a density of that name may be there already
+    label = None if "generated" in ax.get_legend_handles_labels()[1] else "generated"  # a density may bear that name
     if real is not None:
         ax.plot(real[:, 0], np.zeros(len(real)), "|", color=DATA, markersize=9, transform=across, label="data")
     ax.scatter(points, heights, s=22, color=GENERATOR, transform=across, zorder=4, label=label)

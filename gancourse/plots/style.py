@@ -139,13 +139,14 @@ def canvas(ax: Axes | None, height: float, width: float = WIDTH) -> tuple[Figure
 def head(ax: Axes, title: str | None, *others: Axes) -> None:
     """Put the title and one legend for all given axes above the frame, where they cover no data.
 
-    A legend that stands already over another picture of the same row is not repeated; its room is kept.
+    A legend that stands already over another picture of the same row is not repeated; its room is kept. (A row is drawn
+    once: redrawing one picture does not bring back the legends of others.)
     """
     pairs = [axes.get_legend_handles_labels() for axes in (ax, *others)]
     handles, names = sum((p[0] for p in pairs), []), sum((p[1] for p in pairs), [])
     width = ax.get_position().width * ax.figure.figure.get_size_inches()[0]
     columns = max(1, min(len(names), int(width / 1.05)))
-    if names and not _told(ax, names):
+    if names and not _told(ax, handles, names):
         place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "borderaxespad": 0.1}
         space: dict[str, Any] = {"handlelength": 1.5, "handletextpad": 0.4, "columnspacing": 1.0}
         legend = ax.legend(handles, names, ncols=columns, **place, **space)
@@ -156,16 +157,25 @@ def head(ax: Axes, title: str | None, *others: Axes) -> None:
         ax.set_title(title, pad=6 + 1.8 * FONT * math.ceil(len(names) / columns))
 
 
-def _told(ax: Axes, names: list[str]) -> bool:
-    """Whether other axes of this row carry a legend of these names."""
+def _told(ax: Axes, handles: list[Any], names: list[str]) -> bool:
+    """Whether other visible axes of this row of one grid carry the same legend: the same names in the same colours."""
     spec = ax.get_subplotspec()
     for other in ax.figure.axes:
         legend, place = other.get_legend(), other.get_subplotspec()
-        if other is ax or legend is None or spec is None or place is None or place.rowspan != spec.rowspan:
+        if other is ax or legend is None or spec is None or place is None or not other.get_visible():
             continue
-        if [text.get_text() for text in legend.get_texts()] == names:
+        if place.get_gridspec() is not spec.get_gridspec() or place.rowspan != spec.rowspan:
+            continue
+        theirs = other.get_legend_handles_labels()
+        if theirs[1] == names and [*map(_colour, theirs[0])] == [*map(_colour, handles)]:
             return True
     return False
+
+
+def _colour(handle: Any) -> str:
+    """Return an artist's colour, or those of a collection, as text that can be compared."""
+    both = (getattr(handle, f"get_{what}", lambda: None)() for what in ("color", "facecolor", "edgecolor"))
+    return str([np.asarray(one).tolist() for one in both])
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

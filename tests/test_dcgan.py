@@ -11,7 +11,7 @@ import torch
 from conftest import main
 from torch import nn
 
-from gancourse import evaluation, images, losses, metrics, systems, training
+from gancourse import evaluation, hub, images, losses, metrics, systems, training
 from gancourse.datasets import digits
 from gancourse.datasets.source import Batch, Batches, Source
 from gancourse.errors import UserError
@@ -372,3 +372,12 @@ def test_smiling_faces_smile() -> None:
 def test_killed_and_resumed_to_the_same_bytes(tmp_path: Path) -> None:
     report = kill_and_resume.main(kills=2, steps=240, folder=tmp_path, seed=0, recipe="digits-dcgan")
     assert report["kills"] == 2 and report["equal"]
+
+
+def test_the_chapter_quotes_its_cards() -> None:
+    """Shares of smiles in its prose are those of the runs that are shipped."""
+    text = (Path(__file__).parents[1] / "notebooks" / "11_dcgan.ipynb").read_text(encoding="utf-8")
+    smiles, others = (float(hub.load(name).measured("smiling")) for name in ("faces32-smile", "faces32-dcgan"))
+    assert (
+        f"{smiles:.0%} of what it draws smiles, against {others:.0%} of the reference run's".replace("%", " %") in text
+    )

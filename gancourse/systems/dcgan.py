@@ -332,7 +332,7 @@ _FACES32 = DCGANConfig(
     networks=DCGANNets(sample_shape=(3, 32, 32), latent_dim=64, g_width=48, d_width=48),
     data="faces",
     steps=20_000,
-    g_lr=4e-4,  # twice the paper's: the best of eight settings, one run of 4,500 steps each, by the training statistics
+    g_lr=4e-4,  # twice the paper's: the best of eight settings, one short run each, by the training statistics
     d_lr=4e-4,
     lr_decay_from=0.5,  # in a run whose rate stayed, the averaged G was far worse than the present one
     **_GAME,  # type: ignore[arg-type]

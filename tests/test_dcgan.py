@@ -378,6 +378,5 @@ def test_the_chapter_quotes_its_cards() -> None:
     """Shares of smiles in its prose are those of the runs that are shipped."""
     text = (Path(__file__).parents[1] / "notebooks" / "11_dcgan.ipynb").read_text(encoding="utf-8")
     smiles, others = (float(hub.load(name).measured("smiling")) for name in ("faces32-smile", "faces32-dcgan"))
-    assert (
-        f"{smiles:.0%} of what it draws smiles, against {others:.0%} of the reference run's".replace("%", " %") in text
-    )
+    said = f"{100 * smiles:.0f} % of what it draws smiles, against {100 * others:.0f} % of the reference run's"
+    assert said in text

@@ -14,6 +14,8 @@ from gancourse.errors import UserError
 
 LOCK = ".gancourse.lock"
 """The file by which a training says that a folder is its own; see ``gancourse.locks``."""
+CLAIM = f"{LOCK}.claim"
+"""The file by which it says that it is replacing a lock that counts no more."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a file system says when nothing more fits."""
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -130,14 +132,14 @@ def is_leftover(name: str, of: Iterable[str]) -> bool:
 
 
 def contents(folder: Path, files: Iterable[str]) -> list[str]:
-    """Return the names in a folder of ours, sorted, without junk, leftovers of `files` and the lock.
+    """Return the names in a folder of ours, sorted, without junk, leftovers of `files`, the lock and a claim to it.
 
     Raises:
         OSError: it cannot be read.
     """
-    own = [re.escape(name) for name in files]
+    own = [re.escape(name.removeprefix(".")) for name in (*files, LOCK, CLAIM)]
     names = (path.name for path in folder.iterdir())
-    return sorted(n for n in names if n != LOCK and not is_junk(n) and not is_leftover(n, [*own, re.escape(LOCK[1:])]))
+    return sorted(n for n in names if n not in (LOCK, CLAIM) and not is_junk(n) and not is_leftover(n, own))
 
 
 def sweep(folder: Path, patterns: Iterable[str]) -> None:

@@ -3,7 +3,8 @@
 No file system's own locks are asked for, since network and cloud drives have none. The lock is a file that only one can
 create; it names host, process and a word of its own. Its heartbeat is the time of its last change, by the clock of the
 file system. A lock whose process is gone is taken over at once on the same host; from another host, which cannot be
-asked, one whose heartbeat is older than two minutes.
+asked, one whose heartbeat is older than two minutes. Only who has created a second file, the claim, may take a lock
+over, and looks at it once more first: of many that find the same stale lock, one gets it.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from types import TracebackType
 from typing import Any
 
 from gancourse.errors import UserError
-from gancourse.files import LOCK, remove, sweep, write_failed
+from gancourse.files import CLAIM, LOCK, remove, sweep, write_failed
 
 HEARTBEAT = 20.0
 """Seconds between two heartbeats."""
 STALE = 120.0
 """Seconds without a heartbeat after which a lock of another host counts no more."""
 _MOST_TRIES = 20
+_PAUSE = 0.05
+"""Seconds until the next try while another takes the lock over, which is done within milliseconds."""
 
 
 def boot_time() -> float | None:
@@ -111,7 +114,6 @@ class FolderLock:
         self.pid = os.getpid()
         self.working = 0
         self._end = threading.Event()
-        self._guard = threading.RLock()
         self._held = False
         self._close: Any = None
         self.take()
@@ -122,7 +124,7 @@ class FolderLock:
         Raises:
             UserError: a training is at work in it, a newer run has had it, or nothing can be written there.
         """
-        with self._guard:
+        with _guard:
             if self._held:
                 return
             if self._close is not None and _latest.get(self._key()) != self.token:
@@ -153,28 +155,62 @@ class FolderLock:
         return f"A newer run has taken the folder {self.folder}. Set this one up again, with resume=True."
 
     def _create(self) -> None:
-        sweep(self.folder, [re.escape(LOCK[1:])])
         pid, mine = os.getpid(), _state(os.getpid())
         text = json.dumps({"pid": pid, "started": mine and mine[1], **host(), "token": self.token}) + "\n"
         for _ in range(_MOST_TRIES):
             try:
-                if _create_whole(self.path, text, self.token):
+                if _create_whole(self.path, text, self.token) or self._take_over(text):
+                    sweep(self.folder, [re.escape(LOCK[1:]), re.escape(CLAIM[1:])])
                     return
             except OSError as error:
                 raise write_failed(self.path, error) from None
-            found = _read(self.path)
-            if found is None:
-                continue  # it went away meanwhile
-            held, why = self._is_held(found)
-            if held:
-                raise UserError(self._told(why))
-            self._move_away(found)
         raise UserError(self._told("its lock changes hands again and again"))
 
-    def _is_held(self, found: str) -> tuple[bool, str]:
+    def _take_over(self, text: str) -> bool:
+        """Replace a lock that counts no more by one of this text; return whether that came about.
+
+        Raises:
+            UserError: the lock is held.
+            OSError: nothing can be written there.
+        """
+        if self._free(self.path) is None:
+            return False  # it went away meanwhile
+        claim = self.folder / CLAIM
+        if not _create_whole(claim, text, self.token):
+            try:
+                dead = self._free(claim)
+            except UserError:
+                time.sleep(_PAUSE)
+                return False
+            if dead is not None:
+                self._move_away(claim, dead)
+            return False
+        try:
+            found = self._free(self.path)
+            if found is not None:
+                self._move_away(self.path, found)
+            return _create_whole(self.path, text, self.token)
+        finally:
+            if _read(claim) == text:
+                remove(claim)
+
+    def _free(self, path: Path) -> str | None:
+        """Return the text of a lock that counts no more, or None if there is none.
+
+        Raises:
+            UserError: it is held.
+        """
+        found = _read(path)
+        if found is not None:
+            held, why = self._is_held(path, found)
+            if held:
+                raise UserError(self._told(why))
+        return found
+
+    def _is_held(self, path: Path, found: str) -> tuple[bool, str]:
         """Return whether the lock of this text counts, and by whom it is held, in words."""
         lock = _parsed(found)
-        age = self._age()
+        age = self._age(path)
         name = str(lock.get("host", "an unknown host"))
         here = host()
         if all(lock.get(key) == value for key, value in here.items()):
@@ -191,11 +227,11 @@ class FolderLock:
         wait = f"if that session is over, the folder is free in {STALE - max(age, 0):.0f} seconds"
         return True, f"process {lock.get('pid', 'unknown')} of {name}; {wait}"
 
-    def _age(self) -> float | None:
-        """Return the seconds since the last heartbeat, by the clock of the file system; None: the lock is gone."""
+    def _age(self, path: Path) -> float | None:
+        """Return the seconds since a lock's last heartbeat, by the clock of the file system; None: it is gone."""
         probe = self.folder / f"{LOCK}.{self.token}.tmp"
         try:
-            beat = self.path.stat().st_mtime
+            beat = path.stat().st_mtime
         except OSError:
             return None
         try:
@@ -207,18 +243,16 @@ class FolderLock:
             remove(probe)
         return now - beat
 
-    def _move_away(self, found: str) -> None:
-        """Take a lock that counts no more out of the way; if another process was first, put its new one back."""
+    def _move_away(self, path: Path, found: str) -> None:
+        """Take a lock that counts no more out of the way; if it is another by now, put that one back."""
         aside = self.folder / f"{LOCK}.{self.token}.tmp"
         try:
-            os.replace(self.path, aside)
+            os.replace(path, aside)
         except FileNotFoundError:
             return
-        except OSError as error:
-            raise write_failed(self.path, error) from None
         taken = _read(aside)
         if taken is not None and taken != found:
-            _create_whole(self.path, taken, self.token)
+            _create_whole(path, taken, self.token)
         remove(aside)
 
     def check(self) -> None:
@@ -231,7 +265,7 @@ class FolderLock:
             raise UserError(self._newer())
         found = _read(self.path)
         if found is None:  # somebody has tidied up
-            with self._guard:
+            with _guard:
                 self._create()
         elif _parsed(found).get("token") != self.token:
             raise UserError(
@@ -241,7 +275,7 @@ class FolderLock:
 
     def release(self) -> None:
         """Let go of the folder."""
-        with self._guard:
+        with _guard:
             if self._held:
                 self._held = False
                 _mine.pop(self._key(), None)
@@ -260,6 +294,8 @@ class FolderLock:
             self.release()
 
 
+_guard = threading.RLock()
+"""Held while a thread of this process takes a lock or lets go of it."""
 _mine: weakref.WeakValueDictionary[Path, FolderLock] = weakref.WeakValueDictionary()
 """The locks that this process holds."""
 _latest: dict[Path, str] = {}

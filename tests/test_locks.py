@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import json
@@ -83,28 +84,68 @@ def test_two_that_start_together_do_not_both_succeed(tmp_path):
     assert steps == ["1", "10", "20"]
 
 
-def test_of_many_threads_exactly_one_gets_a_stale_lock(tmp_path, monkeypatch):
-    """Each acts as a process of its own: the locks of this process are not known to them."""
-    put(tmp_path, age=500)
+@pytest.fixture
+def strangers(monkeypatch):
+    """Every thread acts as a process of its own, which knows nothing of the locks of the others."""
     monkeypatch.setattr(locks, "_mine", {})
+    monkeypatch.setattr(locks, "_guard", contextlib.nullcontext())
     monkeypatch.setattr(FolderLock, "_key", lambda self: Path(self.token))
     monkeypatch.setattr(locks.os, "getpid", lambda: threading.get_ident() % 10**6 + 10**6)
     monkeypatch.setattr(locks, "alive", lambda pid, since=None: True)
-    gate, got, lost = threading.Barrier(8), [], []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def race(folder: Path, number: int = 8) -> tuple[list[FolderLock], list[str]]:
+    """Let as many threads try to take the folder at once; return the locks taken and what the others were told."""
+    gate, got, told = threading.Barrier(number), [], []
 
     def attempt():
         gate.wait()
         try:
-            got.append(FolderLock(tmp_path))
-        except UserError:
-            lost.append(1)
+            got.append(FolderLock(folder))
+        except UserError as error:
+            told.append(str(error))
 
-    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    threads = [threading.Thread(target=attempt) for _ in range(number)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    assert (len(got), len(lost)) == (1, 7)
-    got[0].check()
-    assert [p.name for p in tmp_path.iterdir()] == [files.LOCK]
+    return got, told
+
+
+@pytest.mark.parametrize("lock", ["stale", "none"])
+def test_of_many_exactly_one_gets_the_folder(tmp_path, strangers, lock):
+    """Without the claim every second of these races over a stale lock had two winners."""
+    for number in range(40):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if lock == "stale":
+            put(folder, age=500)
+        got, told = race(folder)
+        assert (len(got), len(told)) == (1, 7)
+        got[0].check()
+        assert [p.name for p in folder.iterdir()] == [files.LOCK]
+        got[0].release()
+
+
+def test_a_claim_that_is_held_keeps_others_from_taking_over(tmp_path, child, monkeypatch):
+    monkeypatch.setattr(locks, "_PAUSE", 0.0)
+    put(tmp_path, age=500)
+    claim = tmp_path / files.CLAIM
+    claim.write_text(json.dumps({"pid": child.pid, "started": locks._state(child.pid)[1], **locks.host()}))
+    with pytest.raises(UserError, match="changes hands"):
+        FolderLock(tmp_path)
+    assert json.loads((tmp_path / files.LOCK).read_text()) == OTHER_HOST
+    assert not files.contents(tmp_path, [])
+
+
+def test_a_claim_whose_process_was_killed_is_no_hindrance(tmp_path):
+    put(tmp_path, age=500)
+    (tmp_path / files.CLAIM).write_text(json.dumps({"pid": gone(), **locks.host()}))
+    FolderLock(tmp_path).release()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_is_gone_after_the_training_and_after_an_error(tmp_path):

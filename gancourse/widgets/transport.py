@@ -112,9 +112,9 @@ def draw_cone(place: float, slope: float) -> Figure:
     inside = (curve - height).abs() > reach + 1e-4
     left.plot(x, torch.where(inside, curve, torch.nan), color=plots.GENERATOR, linewidth=3)
     left.plot(place, height, "o", color=plots.INK, zorder=4)
-    words = "enters" if bool(inside.any()) else "stays out"
+    words = "is entered" if bool(inside.any()) else "stays free"
     left.set(xlim=(-4, 4), ylim=(-3, 3))
-    left.set_title(f"K = {slope:g}: the curve {words}", fontsize=plots.FONT)
+    left.set_title(f"K = {slope:g}: the cone {words}", fontsize=plots.FONT)
     across, up, phi = _angles()
     filled = right.pcolormesh(across, up, phi, cmap="viridis", shading="gouraud")
     right.set(aspect="equal", xticks=[], yticks=[])

@@ -197,6 +197,26 @@ def test_texts(answer, hint_id):
     assert graded(answer, TEXT).hint_id == hint_id
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", 0),
+        ("One, two: three.", 3),
+        ("It's W_1 = 0.25 (p. 3)", 5),
+        (". " * 130 + "| - | - |\n" * 40 + "— – …", 0),
+        ("判别器赢了", 5),
+        ("判别器 wins 3 of 5", 7),
+    ],
+)
+def test_marks_are_no_words_and_languages_without_spaces_have_some(text, words):
+    assert core.count_words(text) == words
+
+
+def test_a_text_of_one_word_is_told_in_good_english():
+    assert "it has 1 word;" in graded("Apart.", TEXT).hint
+    assert "a function was given" in graded(lambda: 0, TEXT).hint
+
+
 def test_check_prints_one_line_and_returns_nothing(toy, capsys):
     assert checks.check("toy.square", mean_square) is None
     assert capsys.readouterr().out == "✅ toy.square (3 points)\n"
@@ -394,6 +414,40 @@ def test_what_an_answer_is_meant_to_change_is_compared():
     assert guarded.mutated == ["net"]
 
 
+def renews(net):
+    net.weight = nn.Parameter(net.weight.detach() * 0)
+
+
+def adds(net):
+    net.scale = nn.Parameter(torch.ones(1))
+
+
+def takes_away(net):
+    net.weight = None
+
+
+def freezes(net):
+    net.requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (renews, "it puts new parameters into net"),
+        (adds, "it puts new parameters into net"),
+        (takes_away, "a parameter of net is gone"),
+        (freezes, "requires_grad=False"),
+    ],
+)
+@pytest.mark.parametrize("changes", [(), (0,)])
+def test_parameters_are_changed_and_not_exchanged(answer, words, changes):
+    cases = [Case((Spec("linear", {"weight": [[1.0, 2.0]]}),), changes=changes)]
+    (result,) = probes.run(answer, cases, "in_place")
+    assert result.error == "state" and words in result.message
+    (result,) = probes.run(lambda net: net.weight.data.zero_(), cases, "in_place")
+    assert result.ok and result.mutated == ([] if changes else ["net"])
+
+
 def test_an_answer_that_builds_a_module():
     def critic(width):
         return nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 1))
@@ -520,6 +574,21 @@ def test_a_wrong_prediction_is_not_answered_with_the_right_number() -> None:
     judged = judge(cases, core.run(0.25, cases, "value"))
     assert not judged.ok and "0.25" in str(judged.hint)
     assert "0.69" not in str(judged.hint) and "expected" not in str(judged.hint)
+
+
+def test_of_lists_of_other_lengths_the_first_wrong_item_is_told() -> None:
+    assert core.differ([3, 9], [3, 5, 7]) == (
+        "shape",
+        "it has 2 items, expected 3; and in item 2: it gives 9, expected 5",
+    )
+    assert core.differ([3], [3, 5]) == ("shape", "it has 1 item, expected 2")
+    cases, judge = core.once(0), core.compare([0.5, 0.25], {}, probe="value")
+    assert judge(cases, core.run([0.5, 7.0, 1.0], cases, "value")).hint == "it has 3 items, expected 2"
+
+
+def test_whole_numbers_are_shown_whole_and_objects_by_their_type() -> None:
+    assert core.differ(12_658_438, 12_658_432.0, tol=0)[1] == "it gives 12658438, expected 12658432"
+    assert core.differ(core.Opaque("ellipsis"), 1.0)[1] == "it gives an ellipsis; expected a number"
 
 
 def test_fewer_gradients_than_parameters_do_not_pass() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -259,7 +260,7 @@ def differ(a: Any, b: Any, tol: Tolerance = 1e-4, margin: float = MARGIN) -> tup
     """Return None if `a` agrees with the expected `b`, else the fault's id and what is wrong in words."""
     if isinstance(a, Opaque):
         kind = "device" if a.type.startswith("tensor on the device") else "type"
-        return kind, f"it returns a {a.type}; {_expected(b)}"
+        return kind, f"it gives {_kind(a)}; {_expected(b)}"
     if isinstance(b, (list, tuple)):
         return _differ_lists(a, b, tol, margin)
     tol = max(tol) if isinstance(tol, tuple) else tol
@@ -273,14 +274,20 @@ def differ(a: Any, b: Any, tol: Tolerance = 1e-4, margin: float = MARGIN) -> tup
     return _differ_numbers(a, b, tol, margin)
 
 
+AND_ITEM = "; and in item"
+"""How a fault of some item is told after that of their number."""
+
+
 def _differ_lists(a: Any, b: Sequence[Any], tol: Tolerance, margin: float) -> tuple[str, str] | None:
     if isinstance(a, Tensor) and all(isinstance(item, (int, float)) for item in b):
         a = a.tolist()
     if not isinstance(a, (list, tuple)):
-        return "type", f"it returns {_kind(a)}; {_expected(b)}"
-    if len(a) != len(b):
-        return "shape", f"it has {len(a)} item{'s' * (len(a) != 1)}, expected {len(b)}"
+        return "type", f"it gives {_kind(a)}; {_expected(b)}"
     tols = tol if isinstance(tol, tuple) else (tol,) * len(b)
+    if len(a) != len(b):
+        faults = (differ(*items) for items in zip(a, b, tols, (margin,) * len(b), strict=False))
+        first = next((f"{AND_ITEM} {i}: {fault[1]}" for i, fault in enumerate(faults, 1) if fault), "")
+        return "shape", f"it has {len(a)} item{'s' * (len(a) != 1)}, expected {len(b)}{first}"
     for position, (item, expected) in enumerate(zip(a, b, strict=True)):
         if fault := differ(item, expected, tols[position], margin):
             return fault[0], f"in item {position + 1}, {fault[1]}"
@@ -289,7 +296,7 @@ def _differ_lists(a: Any, b: Sequence[Any], tol: Tolerance, margin: float) -> tu
 
 def _differ_dicts(a: Any, b: Mapping[Any, Any], tol: float, margin: float) -> tuple[str, str] | None:
     if not isinstance(a, dict):
-        return "type", f"it returns {_kind(a)}; {_expected(b)}"
+        return "type", f"it gives {_kind(a)}; {_expected(b)}"
     if set(a) != set(b):
         return "type", f"it has the keys {sorted(map(str, a))}, expected {sorted(map(str, b))}"
     for key, expected in b.items():
@@ -300,7 +307,7 @@ def _differ_dicts(a: Any, b: Mapping[Any, Any], tol: float, margin: float) -> tu
 
 def _differ_numbers(a: Any, b: Any, tol: float, margin: float) -> tuple[str, str] | None:
     if isinstance(a, bool) or not isinstance(a, (int, float, Tensor)):
-        return "type", f"it returns {_kind(a)}; {_expected(b)}"
+        return "type", f"it gives {_kind(a)}; {_expected(b)}"
     shape, wanted = _shape(a), _shape(b)
     if shape != wanted:
         return "shape", f"its shape is {shape}, expected {wanted}"
@@ -336,7 +343,7 @@ def _show(value: Any) -> str:
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e12 else f"{value:.4g}"
     text = repr(value)
     return text if len(text) <= 40 else text[:39] + "…"
 
@@ -346,7 +353,8 @@ def _kind(value: Any) -> str:
         return "nothing (None; is a return missing?)"
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}" if type(value).__name__[0] not in "aeiou" else f"an {type(value).__name__}"
+    name = value.type if isinstance(value, Opaque) else type(value).__name__
+    return f"an {name}" if name[:1].lower() in tuple("aeiou") else f"a {name}"
 
 
 def _expected(value: Any) -> str:
@@ -537,11 +545,13 @@ class Comparison:
 
     def _fault(self, got: Result, want: Result) -> tuple[str, str] | None:
         if got.detached and not want.detached and isinstance(got.output, (int, float)):
-            return "type", f"it returns a plain number, which carries no gradient; {_expected(want.output)}"
+            return "type", f"it gives a plain number, which carries no gradient; {_expected(want.output)}"
         found = self.differ(got.output, want.output)
         if found and (self.values or found[0] != "value"):
             if self.probe == "value" and found[0] == "value":  # the number asked for must not be told
                 return "value", found[1].partition(", expected")[0] + ", and that is not it"
+            if self.probe == "value":
+                return found[0], found[1].partition(AND_ITEM)[0]
             return found
         but, right_value = ("the value is right, but ", "the value is right, ") if self.values else ("", "")
         if got.detached and not want.detached:
@@ -608,6 +618,16 @@ def compare(
     return Comparison(reference, dict(misconceptions or {}), tol, probe, values, margin, tuple(examples))
 
 
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+"""A character of Chinese or Japanese, whose words are not set apart; else a run of letters and digits."""
+
+
+def count_words(text: str) -> int:
+    """Return how many words and numbers a text has; marks, lines of tables and the like are none."""
+    joined = re.sub(r"(?<=\w)[-–'’.,/_^=](?=\w)", "", text)  # one word: don't, 0.25, W_1
+    return len(_WORD.findall(joined.replace("_", " ")))
+
+
 def written(words: int) -> Judge:
     """Return the judge of a text: it must be there and have this many words. A person grades it by the rubric."""
 
@@ -617,8 +637,8 @@ def written(words: int) -> Judge:
             return wrong("not-done", "nothing is written yet")
         if not isinstance(text, str):
             return wrong("type", f"a text in quotes is expected, and {_kind(results[0].output)} was given")
-        if len(text.split()) < words:
-            return wrong("too-short", f"it has {len(text.split())} words; at least {words} are asked for")
+        if (count := count_words(text)) < words:
+            return wrong("too-short", f"it has {count} word{'s' * (count != 1)}; at least {words} are asked for")
         return right()
 
     return judge

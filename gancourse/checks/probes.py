@@ -311,6 +311,19 @@ def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     }
 
 
+def in_place(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """As `aftermath`, for an answer that changes values of parameters, which must take gradients afterwards too."""
+    owners = [argument for argument in args if isinstance(argument, nn.Module)]
+    wanted = [parameter for owner in owners for parameter in owner.parameters() if parameter.requires_grad]
+    found = aftermath(answer, args, kwargs)
+    if not all(parameter.requires_grad for parameter in wanted):
+        raise Left(
+            "it leaves parameters with requires_grad=False: they would never learn. To change values in place, put the "
+            "lines under torch.no_grad()"
+        )
+    return found
+
+
 def train(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The answer is one training step; it is called for each of the batches, which are the last two arguments.
 
@@ -334,12 +347,13 @@ PROBES: dict[str, Callable[[Any, list[Any], dict[str, Any]], Any]] = {
     "text": value,
     "module": module,
     "aftermath": aftermath,
+    "in_place": in_place,
     "train": train,
 }
 
 
 #: Under which key of what a probe gives the answer's own result stands.
-RETURNED = {"module": "output", "aftermath": "output", "train": "log"}
+RETURNED = {"module": "output", "aftermath": "output", "in_place": "output", "train": "log"}
 
 
 def run(answer: Any, cases: Sequence[Case], probe: str = "call") -> list[Result]:
@@ -368,6 +382,7 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
     given = list(enumerate(args)) + list(kwargs.items())
     guarded = [(key, argument) for key, argument in given if key not in case.changes]
     before = [_guarded(argument) for _, argument in guarded]
+    owned = {key: list(owner.parameters()) for key, owner in given if isinstance(owner, nn.Module)}
     result, printed = Result(), _Head(200)
     torch.default_generator.manual_seed(case.seed)  # torch.manual_seed takes ten times longer: it sees to CUDA too
     random.seed(case.seed)
@@ -377,6 +392,7 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
             output = probe(answer, args, kwargs)
         result.seconds = time.process_time() - start
         came_back = True
+        _check_owned(answer, dict(given), owned)
         result.value = encode(output)
         if case.grads:
             _take_gradients(result, output, leaves)
@@ -456,6 +472,19 @@ def _take_gradients(result: Result, output: Any, leaves: dict[str, list[Tensor]]
         result.grads[name] = encode(gradients if len(group) > 1 else gradients[0])
 
 
+def _check_owned(answer: Any, arguments: dict[int | str, Any], owned: dict[int | str, list[nn.Parameter]]) -> None:
+    """Refuse other parameters in a module than it came with: values are changed, not their owners."""
+    for key, before in owned.items():
+        after = list(arguments[key].parameters())
+        if len(after) < len(before):
+            raise Left(f"a parameter of {_argument_name(answer, key)} is gone")
+        if any(a is not b for a, b in zip(after, before, strict=False)) or len(after) > len(before):
+            raise Left(
+                f"it puts new parameters into {_argument_name(answer, key)}. Change the values of those that are "
+                "there: an optimiser that was made before knows no others"
+            )
+
+
 def _tensors(output: Any) -> Iterator[Tensor]:
     if isinstance(output, Tensor):
         yield output
@@ -470,12 +499,18 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 # Faults in words -------------------------------------------------------------------------------------
 
 
+class Left(Exception):
+    """An argument was left in another state than it may be; the text says how."""
+
+
 def _explain(error: BaseException, came_back: bool) -> tuple[str, str]:
     """Return the word of a fault and a sentence about it; it may come after the answer `came_back`."""
     try:
         text = " ".join(str(error).split())[:300]
     except Exception:
         text = "(an error without a readable text)"
+    if isinstance(error, Left):
+        return "state", text
     if isinstance(error, NotImplementedError):
         return "not-done", text or "not written yet"
     if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
@@ -497,7 +532,7 @@ def _explain(error: BaseException, came_back: bool) -> tuple[str, str]:
 
 def mutation(name: str) -> str:
     """Return the sentence for an argument that was changed."""
-    return f"it changes its argument {name} in place. Work on a new tensor, and leave the caller's as it is"
+    return f"it changes its argument {name} in place. Work on a copy, and leave the caller's as it is"
 
 
 def _place(error: BaseException) -> str:

@@ -342,6 +342,27 @@ def by_shapes(net):
 
 
 @initialise.right
+def by_the_dict_of_states(net):
+    for layer in net.modules():
+        for name, values in layer.state_dict(keep_vars=True).items():
+            if "." not in name and isinstance(values, nn.Parameter):
+                scale = name == "weight" and isinstance(layer, NORMS)
+                values.data = torch.zeros_like(values) if name == "bias" else 0.02 * torch.randn_like(values) + scale
+
+
+@initialise.right
+def in_recursion(net):
+    for layer in net.children():
+        if isinstance(layer, (*CONVOLUTIONS, *NORMS)) and layer.weight is not None:
+            with torch.no_grad():
+                layer.weight.normal_(float(isinstance(layer, NORMS)), 0.02)
+                if layer.bias is not None:
+                    layer.bias *= 0
+        in_recursion(layer)
+    return net
+
+
+@initialise.wrong("state")
 def with_new_parameters(net):
     for layer in net.modules():
         if getattr(layer, "weight", None) is not None:
@@ -382,6 +403,59 @@ initialise.wrong("state", wrong_start(kinds=()), wrong_start(weight=lambda w: w.
 initialise.wrong("state", wrong_start(weight=nn.init.kaiming_normal_), wrong_start(weight=torch.zero_))
 initialise.wrong("state", wrong_start(scale=lambda w: w.normal_(1, 0.2)), wrong_start(bias=lambda b: b.fill_(0.02)))
 initialise.wrong("state", wrong_start(weight=lambda w: w.uniform_(-0.02 * 3**0.5, 0.02 * 3**0.5)))
+
+
+initialise.wrong("state", wrong_start(weight=lambda w: nn.init.trunc_normal_(w, 0, 0.02, -0.02, 0.02)))
+initialise.wrong("state", wrong_start(weight=lambda w: nn.init.trunc_normal_(w, 0, 0.02, -0.05, 0.05)))
+initialise.wrong("state", wrong_start(weight=lambda w: w.normal_(0, 0.0215)))
+initialise.wrong("state", wrong_start(scale=lambda w: w.uniform_(1 - 0.02 * 3**0.5, 1 + 0.02 * 3**0.5)))
+initialise.wrong("state", wrong_start(scale=lambda w: w.normal_(1, 0.025)))
+initialise.wrong("scale-squared", wrong_start(scale=lambda w: w.normal_(1, 0.02**2)))
+
+
+@initialise.wrong("scale-left")
+def pictures_alone(net):
+    for layer in net.modules():
+        if isinstance(layer, (*CONVOLUTIONS, nn.BatchNorm2d)):
+            wrong_start()(layer)
+
+
+@initialise.wrong("buffers-too")
+@torch.no_grad()
+def whatever_a_state_dict_holds(net):
+    for name, values in net.state_dict().items():
+        if name.endswith("weight"):
+            values.normal_(1.0 if values.dim() == 1 else 0.0, 0.02)
+        else:
+            values.zero_()
+
+
+@initialise.wrong("state")
+def frozen(net):
+    for parameter in net.parameters():
+        parameter.requires_grad = False
+    wrong_start()(net)
+
+
+@initialise.wrong("state")
+def biases_taken_away(net):
+    wrong_start()(net)
+    for layer in net.modules():
+        if isinstance(layer, CONVOLUTIONS):
+            layer.bias = None
+
+
+@initialise.wrong("state")
+def left_in_eval_mode(net):
+    wrong_start()(net.eval())
+
+
+@initialise.wrong("nested")
+def two_levels(net):
+    for part in net.children():
+        for layer in part if isinstance(part, nn.Sequential) else [part]:
+            if not isinstance(layer, nn.Sequential):
+                wrong_start()(layer)
 
 
 @initialise.wrong("nested")
@@ -535,6 +609,19 @@ def running_averages_of_two_calls(real, fake, together):
     return (real - mean) / (var + 1e-5).sqrt(), (fake - mean) / (var + 1e-5).sqrt()
 
 
+@batch_normed.right
+def with_maps_as_pixels(real, fake, together):
+    """One picture of C maps, which hold the pixels of all samples."""
+
+    def normed(x):
+        b, c, h, w = x.shape
+        return F.instance_norm(x.transpose(0, 1).reshape(1, c, b, h * w)).reshape(c, b, h, w).transpose(0, 1)
+
+    if together:
+        return normed(torch.cat([real, fake])).split((len(real), len(fake)))
+    return normed(real), normed(fake)
+
+
 batch_normed.wrong("no-grad", lambda *args: tuple(x.detach() for x in with_layers(*args)))
 batch_normed.wrong("type", lambda *args: torch.cat(tuple(with_layers(*args))))
 batch_normed.wrong("value", lambda real, fake, together: (real - real.mean(), fake - fake.mean()))
@@ -550,11 +637,13 @@ readings.wrong("fourth-intended", [0.5, 0.3285, -0.8, -0.2, 17, 0.4, -1])
 readings.wrong("each-epoch", [0.5, 0.3285, -0.8, 0.2, 5, 0.4, -1])
 readings.wrong("stretched", [0.5, 0.3285, -0.8, 0.2, 17, 0.333, -1])
 readings.wrong("alone", [0.5, 0.3285, -0.8, 0.2, 17, 0.4, 1])
-readings.wrong("value", [0.5, 0.3285, -0.8, 0.2, 18, 0.4, -1])
+readings.wrong("fourth-same", [0.5, 0.3285, -0.8, -0.8, 17, 0.4, -1])
+readings.wrong("value", [0.5, 0.3285, -0.8, 0.2, 18, 0.4, -1], [0.52, 0.3285, -0.8, 0.2, 17, 0.4, -1])
 readings.wrong("not-done", None)
 
 apart = Answers("dcgan.apart_or_together")
 apart.right("The brightness of the fakes stays where it was, and nobody tells G. " * 12)
-apart.wrong("too-short", "Apart.")
+apart.right("每一批都有自己的均值和方差，" * 12)
+apart.wrong("too-short", "Apart.", ". " * 130, "| - | - | " * 40)
 apart.wrong("not-done", "")
 apart.wrong("type", 1.0)

@@ -286,6 +286,22 @@ def looks_afterwards(D, c):
     return torch.cat([(w.abs() > c).flatten() for w in D.parameters()]).float().mean()
 
 
+@clip_weights.wrong("state")
+def freezes_what_it_clips(D, c):
+    for w in D.parameters():
+        w.requires_grad = False
+    return under_no_grad(D, c)
+
+
+@clip_weights.wrong("state")
+def with_new_parameters(D, c):
+    share = torch.cat([(w.abs() > c).flatten() for w in D.parameters()]).float().mean()
+    for module in D:
+        for name, w in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(w.detach().clamp(-c, c)))
+    return share
+
+
 @clip_weights.wrong("raises")
 def with_a_graph(D, c):
     for w in D.parameters():

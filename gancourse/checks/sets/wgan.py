@@ -312,7 +312,7 @@ CLIP_WEIGHTS = function(
     points=2,
     cases=clip_cases,
     reference=clip_weights,
-    probe="aftermath",
+    probe="in_place",
     let={
         "matrices": lambda D: [w for w in D.parameters() if w.ndim > 1],
         "linear": _of_linear,

@@ -115,6 +115,7 @@ class FolderLock:
         self.working = 0
         self._end = threading.Event()
         self._held = False
+        self._refused: UserError | None = None
         self._close: Any = None
         self.take()
 
@@ -157,14 +158,43 @@ class FolderLock:
     def _create(self) -> None:
         pid, mine = os.getpid(), _state(os.getpid())
         text = json.dumps({"pid": pid, "started": mine and mine[1], **host(), "token": self.token}) + "\n"
-        for _ in range(_MOST_TRIES):
-            try:
-                if _create_whole(self.path, text, self.token) or self._take_over(text):
+        self._refused = None
+        try:
+            for _ in range(_MOST_TRIES):
+                created = _create_whole(self.path, text, self.token) or self._take_over(text)
+                if created and self._settled():
                     sweep(self.folder, [re.escape(LOCK[1:]), re.escape(CLAIM[1:])])
                     return
-            except OSError as error:
-                raise write_failed(self.path, error) from None
-        raise UserError(self._told("its lock changes hands again and again"))
+        except OSError as error:
+            raise write_failed(self.path, error) from None
+        except BaseException:  # interrupted: nobody would know that nobody is at work
+            if self._is_mine():
+                remove(self.path)
+            raise
+        raise self._refused or UserError(self._told("its lock changes hands again and again"))
+
+    def _is_mine(self) -> bool:
+        return _parsed(_read(self.path) or "").get("token") == self.token
+
+    def _settled(self) -> bool:
+        """Wait until nobody else is replacing the lock; return whether the one that is there is still ours."""
+        for _ in range(_MOST_TRIES):
+            if self._is_unclaimed():
+                break
+            time.sleep(_PAUSE)
+        return self._is_mine()
+
+    def _is_unclaimed(self) -> bool:
+        """Return whether there is no claim; move one away that counts no more."""
+        claim = self.folder / CLAIM
+        try:
+            dead = self._free(claim)
+        except UserError as error:
+            self._refused = error
+            return False
+        if dead is not None:
+            self._move_away(claim, dead)
+        return dead is None
 
     def _take_over(self, text: str) -> bool:
         """Replace a lock that counts no more by one of this text; return whether that came about.
@@ -176,16 +206,11 @@ class FolderLock:
         if self._free(self.path) is None:
             return False  # it went away meanwhile
         claim = self.folder / CLAIM
-        if not _create_whole(claim, text, self.token):
-            try:
-                dead = self._free(claim)
-            except UserError:
-                time.sleep(_PAUSE)
-                return False
-            if dead is not None:
-                self._move_away(claim, dead)
-            return False
         try:
+            if not _create_whole(claim, text, self.token):
+                if not self._is_unclaimed():
+                    time.sleep(_PAUSE)
+                return False
             found = self._free(self.path)
             if found is not None:
                 self._move_away(self.path, found)
@@ -246,6 +271,8 @@ class FolderLock:
     def _move_away(self, path: Path, found: str) -> None:
         """Take a lock that counts no more out of the way; if it is another by now, put that one back."""
         aside = self.folder / f"{LOCK}.{self.token}.tmp"
+        if _read(path) != found:
+            return
         try:
             os.replace(path, aside)
         except FileNotFoundError:
@@ -267,7 +294,7 @@ class FolderLock:
         if found is None:  # somebody has tidied up
             with _guard:
                 self._create()
-        elif _parsed(found).get("token") != self.token:
+        elif not self._is_mine():
             raise UserError(
                 f"Another training has taken over {self.folder}, since this one gave no sign of life for two minutes. "
                 "This one stops here; what it has written is kept."
@@ -296,6 +323,17 @@ class FolderLock:
 
 _guard = threading.RLock()
 """Held while a thread of this process takes a lock or lets go of it."""
+
+
+def _renew_guard() -> None:
+    """In a fork, forget who held the guard: the thread is not there."""
+    global _guard
+    _guard = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_guard)
+
 _mine: weakref.WeakValueDictionary[Path, FolderLock] = weakref.WeakValueDictionary()
 """The locks that this process holds."""
 _latest: dict[Path, str] = {}
@@ -355,7 +393,8 @@ def _beat(path: Path, token: str, end: threading.Event) -> None:
             os.utime(path)
         except OSError:
             try:
-                path.write_text(found, encoding="utf-8")
+                with open(path, "r+b", buffering=0) as file:
+                    file.write(found[:1].encode())  # what stands there in every lock, also if it is another's by now
             except OSError:
                 pass
 

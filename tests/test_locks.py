@@ -90,7 +90,7 @@ def strangers(monkeypatch):
     monkeypatch.setattr(locks, "_mine", {})
     monkeypatch.setattr(locks, "_guard", contextlib.nullcontext())
     monkeypatch.setattr(FolderLock, "_key", lambda self: Path(self.token))
-    monkeypatch.setattr(locks.os, "getpid", lambda: threading.get_ident() % 10**6 + 10**6)
+    monkeypatch.setattr(locks.os, "getpid", lambda: threading.get_native_id() + 10**7)
     monkeypatch.setattr(locks, "alive", lambda pid, since=None: True)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -115,13 +115,16 @@ def race(folder: Path, number: int = 8) -> tuple[list[FolderLock], list[str]]:
     return got, told
 
 
-@pytest.mark.parametrize("lock", ["stale", "none"])
+@pytest.mark.parametrize("lock", ["stale", "stale, with a dead claim", "none"])
 def test_of_many_exactly_one_gets_the_folder(tmp_path, strangers, lock):
     """Without the claim every second of these races over a stale lock had two winners."""
     for number in range(40):
         folder = tmp_path / str(number)
         folder.mkdir()
-        if lock == "stale":
+        if lock != "none":
+            put(folder, age=500)
+        if lock.endswith("claim"):
+            put(folder, age=500).rename(folder / files.CLAIM)
             put(folder, age=500)
         got, told = race(folder)
         assert (len(got), len(told)) == (1, 7)
@@ -135,7 +138,7 @@ def test_a_claim_that_is_held_keeps_others_from_taking_over(tmp_path, child, mon
     put(tmp_path, age=500)
     claim = tmp_path / files.CLAIM
     claim.write_text(json.dumps({"pid": child.pid, "started": locks._state(child.pid)[1], **locks.host()}))
-    with pytest.raises(UserError, match="changes hands"):
+    with pytest.raises(UserError, match=f"Another training is at work.*process {child.pid} of this machine"):
         FolderLock(tmp_path)
     assert json.loads((tmp_path / files.LOCK).read_text()) == OTHER_HOST
     assert not files.contents(tmp_path, [])
@@ -146,6 +149,67 @@ def test_a_claim_whose_process_was_killed_is_no_hindrance(tmp_path):
     (tmp_path / files.CLAIM).write_text(json.dumps({"pid": gone(), **locks.host()}))
     FolderLock(tmp_path).release()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dead_claim_without_a_lock_is_cleared_away(tmp_path):
+    (tmp_path / files.CLAIM).write_text(json.dumps({"pid": gone(), **locks.host()}))
+    FolderLock(tmp_path).release()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", ["_take_over", "_settled", "_move_away"])
+def test_interrupted_while_it_takes_the_lock(tmp_path, monkeypatch, where):
+    """A notebook's cell is stopped, and its process lives on: nobody is left locked out."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    put(tmp_path, age=500)
+    monkeypatch.setattr(FolderLock, where, stop)
+    with pytest.raises(KeyboardInterrupt):
+        FolderLock(tmp_path)
+    monkeypatch.undo()
+    left = [json.loads(path.read_text()) for path in tmp_path.iterdir()]
+    assert left == ([] if where == "_settled" else [OTHER_HOST])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_while_another_thread_takes_a_lock(tmp_path):
+    inside, on = threading.Event(), threading.Event()
+
+    def hold():
+        with locks._guard:
+            inside.set()
+            on.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # a deadlock ends so
+        FolderLock(tmp_path).release()
+        os._exit(0)
+    on.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_heartbeat_never_alters_whose_lock_it_is(tmp_path, monkeypatch):
+    """Where times cannot be set a heartbeat writes, and between its look and its writing the lock may change hands."""
+    lock = FolderLock(tmp_path)
+    mine, end = lock.path.read_text(), threading.Event()
+    others = json.dumps(OTHER_HOST)
+
+    def refuse(path):
+        lock.path.write_text(others)
+        end.set()
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(locks, "HEARTBEAT", 0.001)
+    monkeypatch.setattr(locks.os, "utime", refuse)
+    locks._beat(lock.path, lock.token, end)
+    assert lock.path.read_text() == others != mine
 
 
 def test_a_lock_is_gone_after_the_training_and_after_an_error(tmp_path):

@@ -138,7 +138,16 @@ PRINTS = (
     "def d_loss(a, b):\n    import sys\n    while True: sys.__stdout__.write('x' * 10**6)",
 )
 _FORGE = "def d_loss(a, b):\n    import os, json\n    text = {}\n    os.write(3, text.encode())\n    os._exit(0)"
-_RESULT = {"error": None, "message": None, "value": 1.0, "grads": {}, "detached": False, "after": {}, "mutated": []}
+_RESULT = {
+    "error": None,
+    "message": None,
+    "value": 1.0,
+    "grads": {},
+    "detached": False,
+    "cut": [],
+    "after": {},
+    "mutated": [],
+}
 _RESULT |= {"printed": "", "seconds": 0.0}
 
 

@@ -90,6 +90,18 @@ def build_linear(arguments: Sequence[Any], weight: Any, bias: Any = None) -> nn.
     return layer
 
 
+class Gained(nn.Module):
+    """A network within a module that has a parameter of its own, a factor for its output."""
+
+    def __init__(self, body: nn.Module, gain: float) -> None:
+        super().__init__()
+        self.body, self.gain = body, nn.Parameter(torch.tensor([gain]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return gain · body(x)."""
+        return self.gain * self.body(x)
+
+
 def build_optimizer(arguments: Sequence[Any], of: int, name: str = "SGD", **options: Any) -> torch.optim.Optimizer:
     """Return an optimiser of ``torch.optim`` for the parameters of the argument at position `of`."""
     return getattr(torch.optim, name)(arguments[of].parameters(), **options)
@@ -127,6 +139,7 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "mlp": build_mlp,
     "critic": lambda arguments, **options: nn.Sequential(nn.Flatten(), build_mlp((), **options), nn.Flatten(0)),
     "normed_mlp": build_normed_mlp,
+    "gained_mlp": lambda arguments, gain, **options: Gained(build_mlp((), **options), gain),
     "conditional_mlp": build_conditional_mlp,
     "linear": build_linear,
     "optimizer": build_optimizer,

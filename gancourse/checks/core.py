@@ -7,6 +7,7 @@ only where `telling` allows it; all other wrong answers get a generic hint.
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import re
 import secrets
@@ -274,6 +275,15 @@ def differ(a: Any, b: Any, tol: Tolerance = 1e-4, margin: float = MARGIN) -> tup
     return _differ_numbers(a, b, tol, margin)
 
 
+NOTHING = "nothing (None; is a return missing?)"
+PARTS = {
+    "output": "",
+    "training": "asked after the call whether the modules are in train mode, ",
+    "buffers": "among the buffers (running means and the like) after the call, ",
+    "graph": "asked whether the result carries a graph, ",
+    "untouched": "asked whether the global random generator is untouched, ",
+}
+"""Parts of what a probe gives, in words."""
 AND_ITEM = "; and in item"
 """How a fault of some item is told after that of their number."""
 
@@ -319,7 +329,8 @@ def _differ_numbers(a: Any, b: Any, tol: float, margin: float) -> tuple[str, str
     for position, (x, y) in enumerate(zip(got, expected, strict=True)):
         if x != y and not abs(x - y) <= bound and not (math.isnan(x) and math.isnan(y)):
             place = f", first at position {_index(position, wanted)}" if len(expected) > 1 else ""
-            return "value", f"it gives {_show(x)}, expected {_show(y)}{place}"
+            digits = next((n for n in (4, 6, 9) if _show(x, n) != _show(y, n)), 17)
+            return "value", f"it gives {_show(x, digits)}, expected {_show(y, digits)}{place}"
     return None
 
 
@@ -339,18 +350,19 @@ def _index(position: int, shape: tuple[int, ...]) -> str:
     return str(index)
 
 
-def _show(value: Any) -> str:
+def _show(value: Any, digits: int = 4) -> str:
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e12 else f"{value:.4g}"
+        value += 0.0  # no -0
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e12 else f"{value:.{digits}g}"
     text = repr(value)
     return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _kind(value: Any) -> str:
     if value is None:
-        return "nothing (None; is a return missing?)"
+        return NOTHING
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     name = value.type if isinstance(value, Opaque) else type(value).__name__
@@ -359,7 +371,11 @@ def _kind(value: Any) -> str:
 
 def _expected(value: Any) -> str:
     if isinstance(value, Tensor):
-        return "expected a scalar tensor" if value.ndim == 0 else f"expected a tensor of shape {tuple(value.shape)}"
+        return (
+            "expected a number (a scalar tensor)"
+            if value.ndim == 0
+            else f"expected a tensor of shape {tuple(value.shape)}"
+        )
     if isinstance(value, (int, float)):
         return "expected a number"
     return f"expected {f'a tuple of {len(value)}' if isinstance(value, tuple) else _kind(value)}"
@@ -551,15 +567,20 @@ class Comparison:
             if self.probe == "value" and found[0] == "value":  # the number asked for must not be told
                 return "value", found[1].partition(", expected")[0] + ", and that is not it"
             if self.probe == "value":
-                return found[0], found[1].partition(AND_ITEM)[0]
+                return found[0], found[1].partition(AND_ITEM)[0].replace(NOTHING, "None: it is not filled in")
+            for key, words in PARTS.items() if self.probe in RETURNED else ():
+                found = found[0], found[1].replace(f"under {key!r}, ", words, 1)
             return found
         but, right_value = ("the value is right, but ", "the value is right, ") if self.values else ("", "")
         if got.detached and not want.detached:
             return "no-grad", f"{but}the result carries no gradient: the graph is cut"
         if got.detached != want.detached:
             return "gradient", f"{but}the result should carry no gradient"
+        cut = [position for position in got.cut if position not in want.cut]
         for key in want.grads:
             if text := _differ_gradients(got.gradient(key), want.gradient(key), self.tol):
+                if cut:
+                    return "no-grad", f"{but}item {cut[0]} of the result carries no gradient: the graph is cut"
                 name = _name(self.reference, key)
                 told = f"the gradient with respect to {name} is not" + ("" if self.values else " right")
                 return "gradient", f"{right_value}{told}: {text}"
@@ -587,7 +608,7 @@ def _differ_gradients(a: Any, b: Any, tol: Tolerance) -> str | None:
 
 def _name(function: Any, key: str) -> str:
     """Return the name of an argument of the reference."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     return code.co_varnames[int(key)] if code is not None and key.isdigit() else f"argument {key}"
 
 

@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import torch
@@ -50,7 +51,7 @@ class Case:
     Args:
         args, kwargs: tensors (CPU), numbers, strings, lists, dicts and `Spec` objects.
         grads: the arguments (position or keyword) with respect to which the gradient of sum(output · cotangent)
-            is wanted; for a module, with respect to each of its parameters.
+            is wanted; for a module, with respect to each of its parameters. Of several outputs each weighs otherwise.
         changes: the arguments that the answer is meant to change; their state after the call is in `Result.after`.
         note: the case in words, for hints ("5 real and 3 generated logits").
         seed: torch's seed right before the call.
@@ -73,6 +74,7 @@ class Result:
         value: the encoded output; `output` decodes it.
         grads: argument → encoded gradient, None where the output does not depend on it.
         detached: gradients were wanted, but the output carries none.
+        cut: of several outputs, the positions of those that carry none, from 1.
         after: argument → encoded state after the call, for `Case.changes`.
         mutated: names of the arguments that were changed and should not have been.
         printed: the first characters of what was printed.
@@ -84,6 +86,7 @@ class Result:
     value: Any = None
     grads: dict[str, Any] = field(default_factory=dict)
     detached: bool = False
+    cut: list[int] = field(default_factory=list)
     after: dict[str, Any] = field(default_factory=dict)
     mutated: list[str] = field(default_factory=list)
     printed: str = ""
@@ -140,7 +143,7 @@ def _encode(value: Any, depth: int, budget: _Budget) -> Any:
         return plain | {"numpy": True} if "tensor" in plain else plain
     if isinstance(value, int) and abs(value) < 2**63 and budget.take(1):
         return int(value)
-    if isinstance(value, float) and budget.take(1):
+    if isinstance(value, (float, Fraction)) and budget.take(1):
         return float(value)
     if isinstance(value, str) and budget.take(1):
         return str(value)[:MAX_TEXT]
@@ -258,6 +261,8 @@ def _checked_result(item: dict[str, Any]) -> Result:
     texts = [item["error"] or "", item["message"] or "", item["printed"], *item["mutated"]]
     if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in texts):
         raise ValueError("a result with a wrong field")
+    if not isinstance(item["cut"], list) or not all(type(position) is int for position in item["cut"]):
+        raise ValueError("a result with a wrong field")
     if not isinstance(item["detached"], bool) or type(item["seconds"]) not in (int, float):
         raise ValueError("a result with a wrong field")
     if not isinstance(item["grads"], dict) or not isinstance(item["after"], dict):
@@ -311,17 +316,14 @@ def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     }
 
 
+def kept(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """As `call`, for an answer that must leave modules in the mode, train or eval, in which they came."""
+    return answer(*args, **kwargs)
+
+
 def in_place(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """As `aftermath`, for an answer that changes values of parameters, which must take gradients afterwards too."""
-    owners = [argument for argument in args if isinstance(argument, nn.Module)]
-    wanted = [parameter for owner in owners for parameter in owner.parameters() if parameter.requires_grad]
-    found = aftermath(answer, args, kwargs)
-    if not all(parameter.requires_grad for parameter in wanted):
-        raise Left(
-            "it leaves parameters with requires_grad=False: they would never learn. To change values in place, put the "
-            "lines under torch.no_grad()"
-        )
-    return found
+    """As `aftermath`, for an answer that changes values of parameters and nothing else of a module."""
+    return aftermath(answer, args, kwargs)
 
 
 def train(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -337,7 +339,7 @@ def train(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
 
 
 def _carries_graph(output: Any) -> bool:
-    return any(tensor.requires_grad for tensor in _tensors(output))
+    return any(isinstance(item, Tensor) and item.requires_grad for item in _leaves(output))
 
 
 #: Probe name → function (answer, args, kwargs) → what is looked at. New ones go here, not into a set.
@@ -348,6 +350,7 @@ PROBES: dict[str, Callable[[Any, list[Any], dict[str, Any]], Any]] = {
     "module": module,
     "aftermath": aftermath,
     "in_place": in_place,
+    "kept": kept,
     "train": train,
 }
 
@@ -382,7 +385,7 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
     given = list(enumerate(args)) + list(kwargs.items())
     guarded = [(key, argument) for key, argument in given if key not in case.changes]
     before = [_guarded(argument) for _, argument in guarded]
-    owned = {key: list(owner.parameters()) for key, owner in given if isinstance(owner, nn.Module)}
+    owned = {key: _Owned(owner) for key, owner in given if isinstance(owner, nn.Module)}
     result, printed = Result(), _Head(200)
     torch.default_generator.manual_seed(case.seed)  # torch.manual_seed takes ten times longer: it sees to CUDA too
     random.seed(case.seed)
@@ -392,7 +395,12 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
             output = probe(answer, args, kwargs)
         result.seconds = time.process_time() - start
         came_back = True
-        _check_owned(answer, dict(given), owned)
+        for key, before_call in owned.items():
+            before_call.check(
+                _argument_name(answer, key),
+                modes=probe in (kept, in_place),
+                frozen=probe is in_place or key not in case.changes,
+            )
         result.value = encode(output)
         if case.grads:
             _take_gradients(result, output, leaves)
@@ -454,15 +462,20 @@ def _guarded(argument: Any) -> Any:
 
 
 def _take_gradients(result: Result, output: Any, leaves: dict[str, list[Tensor]]) -> None:
-    """Fill in the gradients of sum(output · cotangent); the cotangent is cos 1, cos 2, …, or 1 for a scalar."""
+    """Fill in the gradients of sum(output · cotangent); the cotangent is cos 1, cos 2, …, or 1 for a scalar.
+
+    Of several outputs the k-th weighs 1 + k/4 (the first 1), or two of them could take each other's gradient away.
+    """
     parts = []
-    for tensor in _tensors(output):
-        if tensor.requires_grad:
-            steps = torch.arange(1, tensor.numel() + 1, device=tensor.device)
-            cotangent = steps.to(tensor.dtype).cos().reshape(tensor.shape) if tensor.numel() > 1 else 1.0
-            parts.append((tensor * cotangent).sum())
+    for position, item in enumerate(_leaves(output)):
+        if isinstance(item, Tensor) and item.requires_grad:
+            steps = torch.arange(1, item.numel() + 1, device=item.device)
+            cotangent = steps.to(item.dtype).cos().reshape(item.shape) if item.numel() > 1 else 1.0
+            parts.append((1 + position / 4) * (item * cotangent).sum())
+        else:
+            result.cut.append(position + 1)
     if not parts:
-        result.detached = True
+        result.detached, result.cut = True, []
         result.grads = dict.fromkeys(leaves)
         return
     flat = [tensor for group in leaves.values() for tensor in group]
@@ -472,28 +485,51 @@ def _take_gradients(result: Result, output: Any, leaves: dict[str, list[Tensor]]
         result.grads[name] = encode(gradients if len(group) > 1 else gradients[0])
 
 
-def _check_owned(answer: Any, arguments: dict[int | str, Any], owned: dict[int | str, list[nn.Parameter]]) -> None:
-    """Refuse other parameters in a module than it came with: values are changed, not their owners."""
-    for key, before in owned.items():
-        after = list(arguments[key].parameters())
-        if len(after) < len(before):
-            raise Left(f"a parameter of {_argument_name(answer, key)} is gone")
-        if any(a is not b for a, b in zip(after, before, strict=False)) or len(after) > len(before):
+class _Owned:
+    """The parameters that a module came with, what they were like, and which of its parts were in train mode."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.parameters = list(module.parameters())
+        self.kinds = [(parameter.dtype, parameter.requires_grad) for parameter in self.parameters]
+        self.modes = [part.training for part in module.modules()]
+
+    def check(self, name: str, *, modes: bool, frozen: bool) -> None:
+        """Refuse other parameters than these: values are changed, and not who has them.
+
+        Raises:
+            Left: parameters are gone, new or of another type; or they take no gradient any more, or the mode is another
+                one, if `frozen` ones and `modes` count.
+        """
+        now = list(self.module.parameters())
+        if len(now) < len(self.parameters):
+            raise Left(f"a parameter of {name} is gone")
+        if len(now) > len(self.parameters) or any(a is not b for a, b in zip(now, self.parameters, strict=True)):
             raise Left(
-                f"it puts new parameters into {_argument_name(answer, key)}. Change the values of those that are "
-                "there: an optimiser that was made before knows no others"
+                f"it puts new parameters into {name}. Change the values of those that are there: an optimiser that "
+                "was made before knows no others"
             )
+        for parameter, (kind, wanted) in zip(now, self.kinds, strict=True):
+            if parameter.dtype != kind:
+                words = (str(dtype).removeprefix("torch.") for dtype in (kind, parameter.dtype))
+                raise Left(f"it changes the type of {name}'s parameters from {' to '.join(words)}")
+            if frozen and wanted and not parameter.requires_grad:
+                raise Left(
+                    f"it leaves parameters of {name} with requires_grad=False: they would never learn. What autograd "
+                    "is not to see stands under torch.no_grad()"
+                )
+        if modes and [part.training for part in self.module.modules()] != self.modes:
+            mode = "train" if self.module.training else "eval"
+            raise Left(f"it leaves {name} or a part of it in {mode} mode, in which it was not before")
 
 
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
+def _leaves(output: Any) -> Iterator[Any]:
+    """Yield what lists, tuples and dicts hold."""
+    if isinstance(output, (list, tuple, dict)):
+        for item in output.values() if isinstance(output, dict) else output:
+            yield from _leaves(item)
+    else:
         yield output
-    elif isinstance(output, (list, tuple)):
-        for item in output:
-            yield from _tensors(item)
-    elif isinstance(output, dict):
-        for item in output.values():
-            yield from _tensors(item)
 
 
 # Faults in words -------------------------------------------------------------------------------------
@@ -512,6 +548,9 @@ def _explain(error: BaseException, came_back: bool) -> tuple[str, str]:
     if isinstance(error, Left):
         return "state", text
     if isinstance(error, NotImplementedError):
+        own = _frames(error)
+        if len(own) > 1 and own[-1][0] != own[0][0]:
+            return "not-done", f"it uses {own[-1][0]}, which is not written yet"
         return "not-done", text or "not written yet"
     if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
         name = getattr(error, "name", None) or text
@@ -537,6 +576,12 @@ def mutation(name: str) -> str:
 
 def _place(error: BaseException) -> str:
     """Return where in the answer's own code an error arose, counted from the ``def`` line."""
+    frames = _frames(error)
+    return f" (in {frames[-1][0]}, its line {frames[-1][1]})" if frames else ""
+
+
+def _frames(error: BaseException) -> list[tuple[str, int]]:
+    """Return the functions of a student that an error came through, outermost first, each with a line of its own."""
     frames = []
     trace = error.__traceback__
     while trace is not None:
@@ -545,7 +590,7 @@ def _place(error: BaseException) -> str:
         if own and "gancourse" not in trace.tb_frame.f_globals.get("__name__", ""):
             frames.append((code.co_name, trace.tb_lineno - code.co_firstlineno + 1))
         trace = trace.tb_next
-    return f" (in {frames[-1][0]}, its line {frames[-1][1]})" if frames else ""
+    return frames
 
 
 def _signature_problem(answer: Any, args: list[Any], kwargs: dict[str, Any], probe: Any) -> str | None:

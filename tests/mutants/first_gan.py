@@ -237,7 +237,7 @@ sample.wrong("constant-seed", looks(lambda n, d, seed: torch.randn(n, d, generat
 sample.wrong("value", looks(lambda n, d, seed: noise(d, n, seed).T), looks(lambda n, d, seed: noise(n, d, seed + 1)))
 sample.wrong("raises", looks(lambda n, d, seed: noise(d, n, seed)))
 sample.wrong("shape", lambda G, n, d, seed: with_finally(G, n + 1, d, seed))
-sample.wrong("mutates", lambda G, n, d, seed: with_finally(G.requires_grad_(False), n, d, seed))
+sample.wrong("state", lambda G, n, d, seed: with_finally(G.requires_grad_(False), n, d, seed))
 
 
 @sample.wrong("global-seed")

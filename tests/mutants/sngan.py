@@ -39,6 +39,14 @@ def in_one_power(W, u, steps):
     return (u[:, None] * W * v).sum(), u, v
 
 
+power_iteration.wrong("value", lambda W, u, steps: in_one_power(W, u, min(steps, 10)))
+
+
+@power_iteration.wrong("value")
+def ten_rounds_at_most(W, u, steps):
+    return in_one_power(W, u, min(steps, 10))
+
+
 @power_iteration.wrong("exact")
 def by_svd(W, u, steps):
     U, S, Vh = torch.linalg.svd(W, full_matrices=False)
@@ -123,6 +131,22 @@ def without_graph(W, u):
         u = F.normalize(matrix @ v, dim=0)
         sigma = u @ matrix @ v
     return W / sigma, u
+
+
+@sn_weight.wrong("round-and-u")
+def nothing_cut_off(W, u):
+    matrix = W.flatten(1)
+    v = F.normalize(matrix.T @ u, dim=0)
+    u = F.normalize(matrix @ v, dim=0)
+    return W / (u @ matrix @ v), u
+
+
+@sn_weight.wrong("u-attached")
+def cut_off_too_late(W, u):
+    matrix = W.flatten(1)
+    v = F.normalize(matrix.T @ u, dim=0)
+    u = F.normalize(matrix @ v, dim=0)
+    return W / (u.detach() @ matrix @ v.detach()), u
 
 
 @sn_weight.wrong("through-the-round")
@@ -272,6 +296,12 @@ def by_cases(p, q):
     return D, 2 * torch.minimum(p, q).sum(), -(q * D).sum()
 
 
+@hinge_optimum.wrong("value")
+def nearly_equal_is_equal(p, q):
+    D = torch.where((p - q).abs() < 1e-3, 0.0, torch.sign(p - q))
+    return D, 2 * torch.minimum(p, q).sum(), -(q * D).sum()
+
+
 @hinge_optimum.right
 def by_total_variation(p, q):
     D = torch.sign(p - q)
@@ -357,6 +387,29 @@ def as_some_notes_print_it(weights, biases, x, slope):
         else:
             A, h = W @ A, W @ h + b
     return A, h - A @ x
+
+
+def advancing(step, on=lambda z, h: z > 0):
+    """Return an answer whose masks come from `on`; step(z, b, h, slope) goes on to the next layer."""
+
+    def answer(weights, biases, x, slope):
+        A, c, h = torch.eye(len(x)).double(), torch.zeros_like(x), x
+        for number, (W, b) in enumerate(zip(weights, biases, strict=True)):
+            z, A, c = W @ h + b, W @ A, W @ c + b
+            if number < len(weights) - 1:
+                passes = torch.where(on(z, h), 1.0, slope).double()
+                A, c, h = passes[:, None] * A, passes * c, step(z, b, h, slope)
+        return A, c
+
+    return answer
+
+
+local_map.right(advancing(lambda z, b, h, slope: F.leaky_relu(z, slope)))
+local_map.wrong("forward-slope", advancing(lambda z, b, h, slope: F.leaky_relu(z)))
+local_map.wrong("value", advancing(lambda z, b, h, slope: F.leaky_relu(z, 0.2)))
+local_map.wrong("forward-line", advancing(lambda z, b, h, slope: z))
+local_map.wrong("forward-stuck", advancing(lambda z, b, h, slope: h))
+local_map.wrong("mask-too-early", advancing(lambda z, b, h, slope: F.leaky_relu(z, slope), on=lambda z, h: h > 0))
 
 
 @local_map.wrong("no-mask")

@@ -20,6 +20,11 @@ def with_scipy(x, y):
     return wasserstein_distance(x.numpy(), y.numpy())
 
 
+@w1_line.wrong("value")
+def each_place_once(x, y):
+    return with_scipy(x.unique(), y.unique())
+
+
 @w1_line.right
 def repeated_to_equal_numbers(x, y):
     """As many copies of each sample as the other side has samples."""
@@ -135,6 +140,25 @@ def fills_nan(x, p, y, q, plan, f_x, f_y):
     return lower, (plan * torch.cdist(x, y)).sum() if ok else torch.tensor(float("inf"))
 
 
+@bounds.wrong("value")
+def only_too_much_is_wrong(x, p, y, q, plan, f_x, f_y):
+    too_much = (plan.sum(1) - p).max() > 1e-8 or (plan.sum(0) - q).max() > 1e-8 or (plan < 0).any()
+    cost = (plan * torch.cdist(x, y)).sum()
+    return in_loops(x, p, y, q, plan, f_x, f_y)[0], math.inf if too_much else cost
+
+
+@bounds.wrong("value")
+def roughly_a_plan(x, p, y, q, plan, f_x, f_y):
+    fits = torch.allclose(plan.sum(1), p, atol=1e-3) and torch.allclose(plan.sum(0), q, atol=1e-3)
+    cost = (plan * torch.cdist(x, y)).sum() if fits and plan.min() >= 0 else math.inf
+    return in_loops(x, p, y, q, plan, f_x, f_y)[0], cost
+
+
+@bounds.wrong("value")
+def in_the_plane(x, p, y, q, plan, f_x, f_y):
+    return in_loops(x[:, :2], p, y[:, :2], q, plan, f_x, f_y)
+
+
 @bounds.wrong("not-divided")
 def takes_the_value(x, p, y, q, plan, f_x, f_y):
     return (p * f_x).sum() - (q * f_y).sum(), with_pdist(x, p, y, q, plan, f_x, f_y)[1]
@@ -152,7 +176,7 @@ def total_mass_only(x, p, y, q, plan, f_x, f_y):
     return with_pdist(x, p, y, q, plan, f_x, f_y)[0], cost
 
 
-@bounds.wrong("sums-unasked")
+@bounds.wrong("total-only")
 def mass_and_signs(x, p, y, q, plan, f_x, f_y):
     ok = abs(float(plan.sum()) - 1) < 1e-6 and bool((plan >= 0).all())
     cost = (plan * torch.cdist(x, y)).sum() if ok else math.inf
@@ -198,6 +222,8 @@ def one_weighted_sum(real, fake):
     return torch.dot(scores, weights), fake.mean().neg()
 
 
+critic_losses.wrong("no-grad", lambda real, fake: (fake.mean() - real.mean(), -fake.mean().detach()))
+critic_losses.wrong("no-grad", lambda real, fake: two_means(real, fake.detach()))
 critic_losses.wrong("estimate", lambda real, fake: (real.mean() - fake.mean(), -fake.mean()))
 critic_losses.wrong("both-turned", lambda real, fake: (torch.mean(real) - torch.mean(fake), torch.mean(fake)))
 critic_losses.wrong("no-grad", lambda real, fake: tuple(loss.detach() for loss in two_means(real, fake)))
@@ -264,9 +290,11 @@ def forgets_to_store(D, c):
 @torch.no_grad()
 def only_weights(D, c):
     share = torch.cat([(w.abs() > c).flatten() for w in D.parameters()]).float().mean()
-    for module in D:
+    for module in D.modules():
         if isinstance(module, nn.Linear):
             module.weight.clamp_(-c, c)
+        elif hasattr(module, "gain"):
+            module.gain.clamp_(-c, c)
     return share
 
 
@@ -284,6 +312,39 @@ def the_whole_state(D, c):
 def looks_afterwards(D, c):
     under_no_grad(D, c)
     return torch.cat([(w.abs() > c).flatten() for w in D.parameters()]).float().mean()
+
+
+@clip_weights.wrong("border-outside")
+def counts_what_lies_at_the_ends(D, c):
+    outside = total = 0
+    for w in D.parameters():
+        w.data.clamp_(-c, c)
+        outside, total = outside + int((w.abs() == c).sum()), total + w.numel()
+    return outside / total
+
+
+@clip_weights.wrong("state")
+def in_double_precision(D, c):
+    share = under_no_grad(D, c)
+    D.double()
+    return share
+
+
+@clip_weights.wrong("raises")
+def layers_of_a_list(D, c):
+    for layer in D:
+        for w in layer.parameters():
+            w.data.clamp_(-c, c)
+    return 0.5
+
+
+@clip_weights.wrong("weights-only")
+def all_that_is_called_weight(D, c):
+    share = torch.cat([(w.abs() > c).flatten() for w in D.parameters()]).float().mean()
+    for name, w in D.named_parameters():
+        if "weight" in name:
+            w.data.clamp_(-c, c)
+    return share
 
 
 @clip_weights.wrong("state")
@@ -380,6 +441,28 @@ def moves(D, optimizer, x, fake, c=math.inf, sign=1):
     optimizer.step()
     under_no_grad(D, c)
     return -sign * loss.item()
+
+
+@critic_steps.wrong("state")
+def freezes_the_critic_for_g(D, optimizer, reals, fakes, c):
+    told = as_in_the_paper(D, optimizer, reals, fakes, c)
+    D.requires_grad_(False)
+    return told
+
+
+critic_steps.wrong("swapped", lambda D, optimizer, reals, fakes, c: as_in_the_paper(D, optimizer, fakes, reals, c))
+
+
+@critic_steps.wrong("value")
+def keeps_the_graph(D, optimizer, reals, fakes, c):
+    told = []
+    for x, fake in zip(reals, fakes, strict=True):
+        told.append(D(x).mean() - D(fake).mean())
+        optimizer.zero_grad()
+        (-told[-1]).backward()
+        optimizer.step()
+        under_no_grad(D, c)
+    return told
 
 
 @critic_steps.wrong("descends")

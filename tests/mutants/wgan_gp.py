@@ -66,6 +66,22 @@ def one_number(real, fake):
     return epsilon * real + (1 - epsilon) * fake
 
 
+@points.wrong("one-for-all")
+def one_number_for_pictures(real, fake):
+    epsilon = torch.rand(len(real), 1) if real.dim() == 2 else torch.rand(1, 1, 1, 1)
+    return epsilon * real + (1 - epsilon) * fake
+
+
+@points.wrong("one-for-all")
+def one_number_for_vectors(real, fake):
+    return with_lerp(real, fake) if real.dim() > 2 else one_number(real, fake)
+
+
+@points.wrong("not-uniform")
+def in_tenths(real, fake):
+    return torch.lerp(fake, real, torch.rand(len(real), *[1] * (real.ndim - 1)).round(decimals=1))
+
+
 points.wrong("nothing-drawn", lambda real, fake: (real + fake) / 2, lambda real, fake: real, lambda real, fake: fake)
 
 
@@ -144,6 +160,29 @@ def as_a_loss(critic, x_hat, one_sided):
     norm = norms(critic, x_hat)
     norm = norm.clamp(min=1) if one_sided else norm
     return F.mse_loss(norm, torch.ones(len(norm)))
+
+
+@penalty.wrong("gradient")
+def root_unless_all_are_dead(critic, x_hat, one_sided):
+    x = x_hat.clone().requires_grad_()
+    (slope,) = grad(critic(x).sum(), x, create_graph=True)
+    squares = slope.flatten(1).square().sum(dim=1)
+    norm = squares.sqrt() if squares.sum() > 0 else 0 * squares
+    return ((norm - 1).relu() if one_sided else norm - 1).square().mean()
+
+
+@penalty.wrong("gradient")
+def root_where_it_is_one_sided(critic, x_hat, one_sided):
+    if not one_sided:
+        return as_often_written(critic, x_hat, one_sided)
+    x = x_hat.clone().requires_grad_()
+    (slope,) = grad(critic(x).sum(), x, create_graph=True)
+    return (slope.flatten(1).square().sum(dim=1).sqrt() - 1).relu().square().mean()
+
+
+@penalty.wrong("state")
+def leaves_the_critic_in_eval_mode(critic, x_hat, one_sided):
+    return as_often_written(critic.eval(), x_hat, one_sided)
 
 
 @penalty.wrong("no-grad")
@@ -332,6 +371,11 @@ def as_the_penalty_does(critic, x):
     return torch.diag(all_at_once(critic, x)[0])
 
 
+@who.wrong("state")
+def left_in_eval_mode(critic, x):
+    return with_a_loop(critic.eval(), x)
+
+
 @who.wrong("eval-mode")
 def as_one_evaluates(critic, x):
     mode = critic.training
@@ -389,6 +433,11 @@ def with_norms(critic, real, fake, gamma, step, interval):
     every = interval if step // interval * interval == step else 0
     slopes = norms(critic, real).pow(2).mean() + norms(critic, fake).pow(2).mean()
     return loss + every * gamma * slopes / 2
+
+
+@r3gan.wrong("value")
+def due_at_the_step_after_too(critic, real, fake, gamma, step, interval):
+    return both_penalties(critic, real, fake, gamma, 0 if step % interval <= 1 else 1, interval)
 
 
 @r3gan.wrong("lost-graph")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, softplus
+from torch.nn.functional import leaky_relu, normalize, softplus
 
 from gancourse.checks.core import Case, Result, Set, When, close
 from gancourse.checks.forms import essay, function, generator_of, numbers, same, uniform, uniforms
@@ -21,14 +24,14 @@ def normal(draws: torch.Generator, *shape: int) -> Tensor:
 
 
 def iteration_cases(seed: int) -> list[Case]:
-    """One, two and three rounds on wide, square and tall matrices; then so many that nothing moves any more."""
+    """One, two and three rounds on wide, square and tall matrices; then many, after which u still moves."""
     draws = generator_of(seed)
     cases = []
-    for steps, rows, columns in ((1, 3, 5), (2, 4, 4), (3, 6, 3), (200, 4, 2)):
+    for steps, rows, columns in ((1, 3, 5), (2, 4, 4), (3, 6, 3), (30, 4, 2)):
         W, u = normal(draws, rows, columns), normalize(normal(draws, rows), dim=0)
-        if steps == 200:  # singular values 3, 1
+        if steps == 30:  # singular values 3, 2.9
             left, right = (torch.linalg.qr(normal(draws, k, 2)).Q for k in (4, 2))
-            W = left @ torch.diag(torch.tensor([3.0, 1.0], dtype=DOUBLE)) @ right.T
+            W = left @ torch.diag(torch.tensor([3.0, 2.9], dtype=DOUBLE)) @ right.T
         cases.append(Case((W, u, steps), note=f"{steps} round{'s' * (steps > 1)} with W of shape {(rows, columns)}"))
     return cases
 
@@ -68,7 +71,7 @@ POWER_ITERATION = function(
     },
     table="""
     exact          exact           | this is the singular value itself. Asked for is what so many rounds know of it
-    one-round      count=one       | whatever `steps` is, it makes one round
+    one-round      count=one       | whatever `steps` is, this is what one round gives
     one-more       count=more      | it makes one round too many
     not-normalised unit=raw        | the vectors are not brought to length 1, and grow with each round
     by-largest     unit=by_largest | the vectors are divided by their largest entry; they should have the length 1
@@ -108,7 +111,11 @@ def sn_weight(
             v = normalize(matrix.T @ u, dim=0)
             before, u = u, normalize(matrix @ v, dim=0)
     sigma = size(W, before, u, v) if size else u @ matrix @ v
-    return by(W, cut(sigma)), old if told == "old" else u.detach()
+    return by(W, cut(sigma)), old if told == "old" else u if told == "attached" else u.detach()
+
+
+def _attached(W, u):
+    return sn_weight(W, u)[0], sn_weight(W, u, iterate=torch.enable_grad, told="attached")[1]
 
 
 def _per_filter(W, u):
@@ -131,12 +138,19 @@ SN_WEIGHT = function(
         "exact": lambda W, before, u, v: torch.linalg.matrix_norm(W.flatten(1), 2),
         "per_filter": _per_filter,
         "old": "old",
+        "attached": "attached",
+        "u_attached": _attached,
     },
     table="""
     sigma-cut         cut=detach    | the value is right, but σ is taken for a constant. Dividing by a number that
                                     | depends on W takes out of the gradient what would only make W longer
     through-the-round iterate=graph | the value is right, but the gradient goes back through the round as well. u and v
                                     | are constants in the backward pass
+    round-and-u       iterate=graph told=attached | the values are right, but the gradient goes back through the round
+                                    | as well, and u comes back with its graph. u and v are constants in the backward
+                                    | pass
+    u-attached        u_attached    | the weight is right, but u comes back with its graph. It is kept for the next
+                                    | pass, and a graph would grow from pass to pass
     two-rounds        rounds=2      | it makes two rounds of the power iteration, and one is asked for
     exact             size=exact    | it divides by the exact singular value; one round does not know it
     stale-u           size=stale    | σ is made of the old u: it is too small, and W̄ too large
@@ -157,14 +171,16 @@ def gradient_cases(seed: int) -> list[Case]:
     """Wide, tall and square matrices whose two largest singular values are apart."""
     draws = generator_of(seed)
     cases = []
-    for rows, columns in ((3, 4), (5, 2), (3, 3)):
+    for sign, rows, columns in ((1, 3, 4), (-1, 5, 2), (1, 3, 3)):
         while True:
             W = normal(draws, rows, columns)
             sigma = torch.linalg.svdvals(W)
             if sigma[0] > 1.2 * sigma[1] and sigma[0] > 1.3:
                 break
         lam = uniform(draws, 0.2, 0.8)
-        cases.append(Case((W, normal(draws, rows, columns), lam), note=f"W of shape {(rows, columns)}"))
+        gamma = normal(draws, rows, columns)
+        gamma = gamma if sign * (gamma * W).sum() > 0 else -gamma  # Γ along W and against it
+        cases.append(Case((W, gamma, lam), note=f"W of shape {(rows, columns)}"))
     return cases
 
 
@@ -221,9 +237,10 @@ def score_cases(seed: int) -> list[Case]:
     """Scores on both sides of both margins, in unequal numbers."""
     draws = generator_of(seed)
     cases = []
-    for n, m, shift in ((6, 4, 0.3), (5, 7, -0.6), (7, 9, 2.6)):
+    for far, n, m, shift in ((12, 6, 4, 0.3), (0.1, 5, 7, -0.6), (0.1, 7, 9, 2.6)):
         real, fake = (1.5 * torch.randn(k, 1, generator=draws) + s for k, s in ((n, shift), (m, -shift - 0.4)))
         real[0], real[1], fake[0], fake[1] = 2.2 + shift / 4, -1.3, -1.9, 1.4 - shift / 4  # past the margin, and not
+        real[2], fake[2] = -far, far  # once far on the wrong side
         cases.append(Case((real, fake), grads=(0, 1), note=f"{n} real and {m} generated scores"))
     return cases
 
@@ -289,7 +306,7 @@ HINGE_LOSSES = function(
 
 
 def distribution_cases(seed: int) -> list[Case]:
-    """Two distributions on some places: with ties, with places that one of them, or neither, visits."""
+    """Two distributions on some places: a tie, a near tie, places that one of them, or neither, visits."""
     draws = generator_of(seed)
     cases = []
     for n in (7, 9, 8):
@@ -298,7 +315,9 @@ def distribution_cases(seed: int) -> list[Case]:
             p[0], q[1], p[2], q[2] = 0.0, 0.0, 0.0, 0.0
             p, q = p / p.sum(), q / q.sum()
             p[3], p[4] = q[3], p[4] + p[3] - q[3]  # a tie
-            if p[4] > 0 and (p - q).abs().sum() > 0.4 and (p[4] - q[4]).abs() > 0.01:
+            p[5], p[6] = q[5] + 2e-5, p[6] + p[5] - q[5] - 2e-5  # nearly one
+            apart = (p - q).abs()
+            if p[4] > 0 and p[6] > 0 and apart.sum() > 0.4 and min(apart[4], apart[6]) > 0.01:
                 break
         order = torch.randperm(n, generator=draws)
         cases.append(Case((p[order], q[order]), note=f"{n} places"))
@@ -332,6 +351,7 @@ HINGE_OPTIMUM = function(
         "ties_down": lambda p, q: torch.where(p > q, 1.0, -1.0).double(),
         "beyond": lambda p, q: 2 * (p - q).sign(),
         "overlap": lambda p, q: torch.minimum(p, q).sum(),
+        "lowest": lambda p, q: 2 * torch.minimum(p, q).sum(),
         "distance": lambda p, q: (p - q).abs().sum() / 2,
         "zero": lambda p, q: 0 * p.sum(),
         "two": lambda p, q: 2 + 0 * p.sum(),
@@ -343,8 +363,11 @@ HINGE_OPTIMUM = function(
                                      | between its corners, lowest at one of them
     difference       best=difference | this D is p − q itself; D's loss is linear between its corners
     turned           best=turned     | D has the sides wrong: it is high where data is likelier
+    turned-d         best=turned price=lowest | D has the sides wrong: it is high where data is likelier. Your loss is
+                                     | that of the right D
     zero-one         best=probable   | D answers 0 or 1; the corners of the hinge lie at −1 and 1
     beyond           best=beyond     | D answers beyond the corners, and pays for it where the other kind is found too
+    beyond-d         best=beyond price=lowest | D answers beyond the corners, and would pay more than your loss says
     ties-up          best=ties_up    | where both are equally likely, 0 is asked for; you give 1. Each costs the same
     ties-down        best=ties_down  | where both are equally likely, 0 is asked for; you give −1. Each costs the same
     overlap          price=overlap   | the loss is half of what it should be: each place costs twice the smaller share
@@ -359,24 +382,46 @@ HINGE_OPTIMUM = function(
 # 6 One region of a network ---------------------------------------------------------------------------
 
 
+@functools.lru_cache(32)
 def region_cases(seed: int) -> list[Case]:
-    """Networks as wide as their inputs, so that a mask of the wrong layer fits; biases that change masks."""
+    """Networks as wide as their inputs, so that a mask of the wrong layer fits; all that changes masks does so."""
     draws = generator_of(seed)
     cases = []
-    for width, hidden, outputs, slope in ((4, 2, 2, 0.0), (3, 3, 1, 0.2), (5, 1, 5, 0.1)):
+    ways = ("small_leak", "usual_leak", "relu"), (), ("line", "no_bias", "stuck")
+    for forward, (width, hidden, outputs, slope) in zip(
+        ways, ((4, 3, 2, 0.6), (3, 3, 1, 0.0), (5, 3, 5, 0.1)), strict=True
+    ):
         sizes = [width] * (hidden + 1) + [outputs]
         while True:
             weights = [normal(draws, out, into) for into, out in zip(sizes[:-1], sizes[1:], strict=True)]
             biases = [0.8 * normal(draws, out) for out in sizes[1:]]
             x = normal(draws, width)
-            right, others = local_map(weights, biases, x, slope)[0], []
-            for mask in (_of_input, _without_bias, _everywhere):
-                others.append(local_map(weights, biases, x, slope, on=mask)[0])
-            if min((right - other).abs().max() for other in others) > 0.1:
+            knobs = [{"on": mask} for mask in (_of_input, _without_bias, _everywhere)]
+            knobs += [{"go": _FORWARD[way]} for way in forward]
+            if not all(_differ(weights, biases, x, slope, {}, knob) for knob in knobs):
+                continue
+            if (
+                hidden != 3
+                or forward
+                or all(
+                    _differ(weights, biases, x, slope, {"on": mask}, {"on": mask, "go": _FORWARD["right"]})
+                    for mask in (_of_input, _without_bias, _turned)
+                )
+            ):
                 break
         words = f"{hidden} hidden layer{'s' * (hidden > 1)} of {width}, slope {slope}"
         cases.append(Case((weights, biases, x, slope), note=words))
     return cases
+
+
+def _differ(weights, biases, x, slope, knobs, others):
+    """Return whether two turns of the knobs give another matrix."""
+    first, second = (local_map(weights, biases, x, slope, **turned)[0] for turned in (knobs, others))
+    return (first - second).abs().max() > 0.1
+
+
+def _turned(W, b, h):
+    return W @ h + b <= 0
 
 
 def _of_sum(W, b, h):
@@ -391,18 +436,34 @@ def _without_bias(W, b, h):
     return W @ h > 0
 
 
+_FORWARD: dict[str, Any] = {
+    "small_leak": lambda z, b, h, slope: leaky_relu(z, 0.01),
+    "usual_leak": lambda z, b, h, slope: leaky_relu(z, 0.2),
+    "relu": lambda z, b, h, slope: z.relu(),
+    "line": lambda z, b, h, slope: z,
+    "no_bias": lambda z, b, h, slope: torch.where(z > 0, 1.0, slope) * (z - b),
+    "stuck": lambda z, b, h, slope: h,
+    "right": lambda z, b, h, slope: torch.where(z > 0, 1.0, slope) * z,
+}
+"""What goes on to the next layer, from Wh + b, b, h and the slope: wrong ways, and the right one."""
+
+
 def _everywhere(W, b, h):
     return torch.ones(len(W), dtype=torch.bool)
 
 
-def local_map(weights, biases, x, slope, *, on=_of_sum, off=same, last=False, left=True, offset=None, order=same):
+def local_map(
+    weights, biases, x, slope, *, on=_of_sum, off=same, last=False, left=True, offset=None, order=same, go=None
+):  # fmt: skip
     """The matrix and the offset of the region of x. Knobs: the mask, its small entry, whether the last layer has one.
 
-    On which side of W it stands, the offset, and the order of the results.
+    On which side of W it stands, the offset, the order of the results, and what goes on to ask the next layer's mask.
     """
-    A, h = torch.eye(len(x), dtype=x.dtype), x
+    A, h, asked = torch.eye(len(x), dtype=x.dtype), x, x
     for i, (W, b) in enumerate(zip(weights, biases, strict=True)):
-        mask = torch.where(on(W, b, h), 1.0, off(slope)).to(x.dtype)
+        asked = asked if go else h
+        mask = torch.where(on(W, b, asked), 1.0, off(slope)).to(x.dtype)
+        asked = go(W @ asked + b, b, asked, slope) if go else asked
         if i == len(weights) - 1 and not last:
             A, h = W @ A, W @ h + b
             continue
@@ -421,7 +482,8 @@ LOCAL_MAP = function(
         "of_input": _of_input,
         "without_bias": _without_bias,
         "everywhere": _everywhere,
-        "turned": lambda W, b, h: W @ h + b <= 0,
+        **_FORWARD,
+        "turned": _turned,
         "zero": lambda slope: 0.0,
         "usual": lambda slope: 0.2,
         "score": lambda A, h, x, biases: h,
@@ -432,6 +494,17 @@ LOCAL_MAP = function(
     table="""
     mask-of-input  on=of_input     | the mask is the sign of what enters the layer (some notes print it so). What is cut
                                    | is what comes out, Wh + b; only equal widths let the shapes fit
+    mask-too-early on=of_input go=right | the mask is the sign of what enters the layer (some notes print it so). What
+                                   | is cut is what comes out, Wh + b; only equal widths let the shapes fit
+    no-bias-in-mask on=without_bias go=right | the mask is the sign of Wh; the bias is part of what is cut
+    turned-mask    on=turned go=right | the mask is turned round: it passes what is negative
+    forward-slope  go=small_leak   | the masks use `slope`, but what goes on to the next layer has gone through another
+                                   | one (0.01 is what PyTorch's leaky ReLU has): later masks are those of another point
+    forward-line   go=line         | what goes on to the next layer has not gone through the activation: later masks are
+                                   | those of another point
+    forward-bias   go=no_bias      | what goes on to the next layer lacks the bias: later masks are those of another
+                                   | point
+    forward-stuck  go=stuck        | each layer is asked about x itself; it sees what the layers before have made of it
     no-bias-inside on=without_bias | the mask is the sign of Wh; the bias is part of what is cut
     no-mask        on=everywhere   | all units pass: this is the product of the weights alone
     turned         on=turned       | the mask is turned round: it passes what is negative
@@ -458,8 +531,8 @@ SLOPES = numbers(
     table="""
     kernels-are-operators 1 1 *  * *  | the first two: a kernel with σ = 1 is not yet a convolution with norm 1
     operator      1 * * * *          | the first number: a pixel is seen by several windows
-    stride        4 * * * *          | the first number: with a stride of 2 a pixel is seen by half as many windows in
-                                     | each direction
+    stride        4 * * * *          | the first number: how many windows see a pixel with a stride of 2? The bound has
+                                     | the root of that
     second-unit   2 1 * * *          | the second number: on a large constant picture all nine entries add up
     second-nine   * 9 * * *          | the second number: the nine entries are equal, and their squares sum to 1
     converged     * * 1 * *          | the third number: one round does not know σ yet
@@ -470,7 +543,7 @@ SLOPES = numbers(
     first-only    * * * 4 *          | the fourth number: this activation is steeper than 1 in places
     all-layers    * * * 1.129**5 *   | the fourth number: the first layer is not normalised
     sum-of-layers * * * 4+5*1.129;4+5 * | the fourth number: slopes of layers multiply
-    one-activation * * * 4*1.129 *   | the fourth number: there are five activations
+    one-activation * * * 4*1.129;4*1.129**6 * | the fourth number: there are five activations
     always-one    * * * * 1          | the last number would be right if some unit were above 0
     relu          * * * * 0          | the last number is that of ReLU; here the slope below 0 is 0.2
     """,

@@ -17,7 +17,7 @@ DOUBLE = torch.float64
 
 
 def line_cases(seed: int) -> list[Case]:
-    """Samples on the line, as many of both kinds and unequal numbers, with a place that both share."""
+    """Samples on the line, as many of both kinds and unequal numbers; a place that both share, some twice in one."""
     draws = generator_of(seed)
     cases = []
     for n, m, side in ((5, 5, 1), (4, 7, -1), (8, 3, 1), (6, 6, -1)):
@@ -25,6 +25,8 @@ def line_cases(seed: int) -> list[Case]:
             x, y = (torch.randn(k, generator=draws, dtype=DOUBLE) for k in (n, m))
             x, y = 2 * x + side * uniform(draws, 0.3, 0.6), y - side * uniform(draws, 0.3, 0.6)
             y[0] = x[2]
+            if n > 5:  # places that a sample has twice
+                x[4], y[2] = x[3], y[1]
             gap = side * (x.mean() - y.mean())
             if 0.3 < gap < w1_line(x, y) - 0.2 and bool((x.diff() < 0).any()):  # mass has to move both ways
                 break
@@ -82,6 +84,8 @@ W1_LINE = function(
     },
     table="""
     unsorted      paired order=given | sample i goes to sample i as they come. The best plan keeps the order on the line
+    signed        price=given        | the gap of the distribution functions keeps its sign, and mass that moves both
+                                     | ways cancels
     cut-off       paired             | with unequal numbers the largest samples of one side are left out. Every sample
                                      | has its share of the mass, 1/n or 1/m
     summed        paired reduce=sum  | the ways are added up; each carries a share of the mass
@@ -108,13 +112,24 @@ def _steepest(places, f):
 
 
 def bound_cases(seed: int) -> list[Case]:
-    """A coupling with steep, flat and constant scores, then three tables that are none: columns, rows, a sign."""
+    """A coupling with steep, flat and constant scores, then tables that are none: sums, signs, much and little."""
     draws = generator_of(seed)
     cases = []
-    kinds = ("", "", "constant scores", "wrong columns", "wrong rows", "a negative entry")
-    for number, (kind, n, m) in enumerate(zip(kinds, (4, 3, 5, 3, 5, 4), (3, 5, 4, 4, 3, 5), strict=True)):
+    kinds = (
+        "",
+        "",
+        "constant scores",
+        "wrong columns, and scores that have the sides wrong",
+        "wrong rows",
+        "a negative entry",
+        "too little mass",
+        "a sum that is 0.0003 off",
+        "an entry of -0.0003",
+    )
+    sizes = (4, 3, 5, 3, 5, 4, 3, 4, 4), (3, 5, 4, 4, 3, 5, 4, 3, 4)
+    for number, (kind, n, m) in enumerate(zip(kinds, *sizes, strict=True)):
         while True:
-            x, y = (torch.randn(k, 2, generator=draws, dtype=DOUBLE) for k in (n, m))
+            x, y = (torch.randn(k, 2 + number % 2, generator=draws, dtype=DOUBLE) for k in (n, m))
             p, q = (uniforms(draws, 0.2, 1.0, k) for k in (n, m))
             p, q = p / p.sum(), q / q.sum()
             f = (0.15 if number == 1 else 2.0) * torch.randn(n + m, generator=draws, dtype=DOUBLE)
@@ -125,14 +140,21 @@ def bound_cases(seed: int) -> list[Case]:
             if steep and within == (number % 2 == 0) and p @ f[:n] - q @ f[n:] > 0.1:
                 break
         plan, turn = p[:, None] * q, torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=DOUBLE)
-        plan[:2, :2] += min(float(plan[0, 1]), float(plan[1, 0])) * turn  # one way stays empty
-        if kind == "wrong columns":
+        if kind != "constant scores":  # one way stays empty, but there
+            plan[:2, :2] += min(float(plan[0, 1]), float(plan[1, 0])) * turn
+        if kind.startswith("wrong columns"):
             plan = p[:, None] * q.roll(1)
         elif kind == "wrong rows":
             plan = p.roll(1)[:, None] * q
         elif kind == "a negative entry":
             plan[2:4, 2:4] -= (float(plan[2, 2]) + 0.05) * turn
-        f = torch.full_like(f, 0.7) if kind == "constant scores" else -f if kind == "wrong columns" else f
+        elif kind == "too little mass":
+            plan = 0.9 * plan
+        elif kind.startswith("a sum"):
+            plan[2, 2] += 3e-4
+        elif kind.startswith("an entry"):
+            plan[2:4, 2:4] -= (float(plan[2, 2]) + 3e-4) * turn
+        f = torch.full_like(f, 0.7) if kind == "constant scores" else -f if kind.startswith("wrong columns") else f
         note = kind or ("steep scores" if number == 0 else "flat scores")
         cases.append(Case((x, p, y, q, plan, f[:n], f[n:]), note=note))
     return cases
@@ -141,6 +163,7 @@ def bound_cases(seed: int) -> list[Case]:
 _FITS = {
     "rows": lambda p, q, plan: torch.allclose(plan.sum(dim=1), p),
     "columns": lambda p, q, plan: torch.allclose(plan.sum(dim=0), q),
+    "total": lambda p, q, plan: torch.allclose(plan.sum(), p.sum()),
     "signs": lambda p, q, plan: bool((plan >= 0).all()),
     "strict": lambda p, q, plan: bool((plan > 0).all()),
 }
@@ -181,6 +204,8 @@ BOUNDS = function(
         "plain": lambda p, q, f_x, f_y: f_x.mean() - f_y.mean(),
         "square": lambda x, y: torch.cdist(x, y).square(),
         "order": lambda pair: pair[::-1],
+        "cut": lambda pair: (torch.as_tensor(pair[0]).clamp(min=0), pair[1]),
+        "infinite": lambda pair: (pair[0], torch.tensor(math.inf)),
         "not_finite": RightBut((2,), not_finite),
         "constant": RightBut((2,)),
         "nothing": (),
@@ -188,6 +213,7 @@ BOUNDS = function(
         "columns": ("columns", "signs"),
         "sums": ("rows", "columns"),
         "positive": ("signs",),
+        "total": ("total", "signs"),
         "strict": ("rows", "columns", "strict"),
     },
     table="""
@@ -199,17 +225,21 @@ BOUNDS = function(
     sign          value=turned       | the lower bound has the sign turned: the critic is to be high on p, the data
     absolute      value=size         | the lower bound is never negative here. A critic that has the sides wrong proves
                                      | nothing, and a negative bound says so
+    never-below-0 last=cut           | a negative lower bound is cut off at 0. That is true of W₁, but not what these
+                                     | scores prove
     unweighted    value=plain        | the scores are averaged without the weights p and q
+    always-inf    last=infinite      | no plan is taken for one: the upper bound is never finite
     anything-goes asked=nothing      | a plan is not asked whether it is one: wrong sums and negative masses pass
     sums-unasked  asked=positive     | the sums of rows and columns are not looked at: a plan has to carry off p and
                                      | bring q
+    total-only    asked=total        | only the sum of all is looked at: a plan has to carry off p and bring q
     rows-only     asked=rows         | the sums of the columns are not looked at: what arrives has to be q
     columns-only  asked=columns      | the sums of the rows are not looked at: what leaves has to be p
     signs-unasked asked=sums         | a negative mass passes, and may make a plan as cheap as one likes
     no-empty-way  asked=strict       | a plan with an empty way is refused. Most ways of a good plan are empty
     squared       way=square         | the cost squares the distances; that belongs to W₂
     order         last=order         | the two bounds have changed places: a value bounds from below, a plan from above
-    constant-nan  not_finite         | with constant scores it divides 0 by 0
+    constant-nan  not_finite         | with constant scores, where K = 0, the lower bound is 0; it is not finite here
     at-constant   constant           | right, except for constant scores, which prove the bound 0
     """,
 )
@@ -274,14 +304,16 @@ CRITIC_LOSSES = function(
 
 
 def clip_cases(seed: int) -> list[Case]:
-    """Networks without and with BatchNorm, and boxes that cut off much, little, and the scale of BatchNorm."""
+    """Networks without and with BatchNorm, one in a module; boxes that cut off much and little; a number at c."""
     draws = generator_of(seed)
     cases = []
     for kind, sizes, low in (("mlp", [3, 6, 4, 1], 8), ("normed_mlp", [2, 5, 4, 1], 16), ("normed_mlp", [4, 3, 1], 70)):
         c = int(torch.randint(low, low + 8, (), generator=draws)) / 64  # a number that float32 holds exactly
         note = f"c = {c:.3f}, {'with' if kind == 'normed_mlp' else 'without'} BatchNorm"
         cases.append(Case((Spec(kind, {"sizes": sizes, "seed": seed % 2**30 + low}), c), changes=(0,), note=note))
-    return cases
+    options = {"sizes": [2, 3, 1], "seed": seed % 2**30, "gain": c}
+    note = f"c = {c:.3f}, a network in a module, whose own parameter is c"
+    return [*cases, Case((Spec("gained_mlp", options), c), changes=(0,), note=note)]
 
 
 @torch.no_grad()
@@ -316,6 +348,9 @@ CLIP_WEIGHTS = function(
     let={
         "matrices": lambda D: [w for w in D.parameters() if w.ndim > 1],
         "linear": _of_linear,
+        "weights": lambda D: [w for name, w in D.named_parameters() if "weight" in name],
+        "reached": lambda flat, c, D: (flat.abs() >= c).float().mean(),
+        "percent": lambda flat, c, D: 100 * _share(flat, c, D),
         "upper": lambda w, c, norm: w.clamp(max=c),
         "positive": lambda w, c, norm: w.clamp(0, c),
         "tanh": lambda w, c, norm: c * torch.tanh(w / c),
@@ -330,6 +365,8 @@ CLIP_WEIGHTS = function(
     not-clipped     change=stay .0    | the parameters are what they were: a new tensor changes no network
     no-biases       which=matrices .0 | biases, or the scale and shift of BatchNorm, are left out. Algorithm 1 clips w,
                                       | which is every parameter
+    weights-only    which=weights .0  | what is not called `weight` is left out: biases, and a module's own parameters.
+                                      | Algorithm 1 clips every parameter
     spares-batchnorm which=linear .0  | scale and shift of BatchNorm are spared. Algorithm 1 clips every parameter, and
                                       | the authors' program does so too
     upper-only      change=upper .0   | only what lies above c is brought back; the box has two ends
@@ -340,6 +377,8 @@ CLIP_WEIGHTS = function(
     zeroed          change=outside .0 | what lies outside becomes 0; clipping puts it at the nearer end
     buffers-too     buffers=True .buffers | the running statistics of BatchNorm are clipped as well. They are no
                                       | parameters: they tell what the data was like
+    border-outside  told=reached .output | a number at c itself counts as outside; the box holds its ends
+    percent         told=percent .output | the share is in percent; a number from 0 to 1 is asked for
     count           told=count .output | it returns a number of parameters, and a share is asked for
     share-inside    told=inside .output | it returns the share of those that were inside the box
     upper-end       told=upper_end .output | only the parameters above c are counted; the box has two ends
@@ -351,11 +390,12 @@ CLIP_WEIGHTS = function(
 
 
 def step_cases(seed: int) -> list[Case]:
-    """Two, three and four moves of RMSProp by critics of three sizes; the box is narrower than their first weights."""
+    """Two, three and four moves of RMSProp by critics, one in a module; the box is narrower than their weights."""
     draws = generator_of(seed)
     cases = []
     for k, m, n, width, lr in ((2, 5, 4, 4, 0.02), (3, 3, 6, 5, 0.01), (4, 4, 4, 3, 0.03)):
-        D = Spec("mlp", {"sizes": [2, width, width, 1], "activation": "leaky_relu", "seed": seed % 2**30 + k})
+        options = {"sizes": [2, width, width, 1], "activation": "leaky_relu", "seed": seed % 2**30 + k}
+        D = Spec("gained_mlp", options | {"gain": 1.2}) if k == 3 else Spec("mlp", options)
         options = {"name": "RMSprop", "lr": lr, "eps": 1e-3}  # a small eps lets rounding move the last bias
         optimizer = Spec("optimizer", {"of": 0, **options})
         reals = 1.5 + torch.randn(k, m, 2, generator=draws)
@@ -368,12 +408,13 @@ def step_cases(seed: int) -> list[Case]:
 
 def critic_steps(
     D, optimizer, reals, fakes, c, *, sign=-1, by=torch.mean, see=same, clip="after", what=None, clear=True, log=1,
-    late=False, order=same, slopes=False,
+    late=False, order=same, slopes=False, cut=same,
 ):  # fmt: skip
     """The loop over t of algorithm 1, with the estimates E D(x) - E D(G(z)) before each move.
 
     Knobs: the sign of the loss in the estimate, the mean, what scores go through; when the box acts, on what; whether
-    gradients are cleared; the sign in the log, whether it is of after the move; the batches; the slopes in the box.
+    gradients are cleared; the sign in the log, whether it is of after the move; the batches; the slopes in the box;
+    what the fakes' scores go through.
     """
 
     def box():
@@ -382,7 +423,7 @@ def critic_steps(
                 w.clamp_(-c, c)
 
     def estimate(x, fake):
-        return by(see(D(x))) - by(see(D(fake)))
+        return by(see(D(x))) - by(see(cut(D(fake))))
 
     told = []
     for x, fake in zip(order(reals), order(fakes), strict=True):
@@ -410,7 +451,11 @@ CRITIC_STEPS = function(
     points=4,
     cases=step_cases,
     reference=critic_steps,
+    probe="in_place",
     let={
+        "linear": _of_linear,
+        "detach": Tensor.detach,
+        "swapped": lambda D, optimizer, reals, fakes, c: critic_steps(D, optimizer, fakes, reals, c),
         "sum": torch.sum,
         "sigmoid": torch.sigmoid,
         "matrices": lambda D: [w for w in D.parameters() if w.ndim > 1],
@@ -421,12 +466,16 @@ CRITIC_STEPS = function(
     },
     table="""
     descends      sign=1          | the critic makes the estimate small: data would score low, and G be led away from it
+    swapped       swapped         | data and fakes have changed places, in the loss and in the log
+    fakes-cut     cut=detach      | the fakes' scores are detached, so that the critic learns from data alone. What is
+                                  | cut off in a training step is the sample, before the critic sees it
     gradients     clip=none slopes=True | the gradients are clipped; the box is for the parameters, after the move
     not-clipped   clip=none       | no parameter is clipped: without the box the estimate grows for ever
     clips-first   clip=before     | the box acts before each move, as in the authors' program, so that the last move
                                   | stays unclipped. Algorithm 1 clips after it
     clips-once    clip=once       | the box acts once, after all moves; in algorithm 1 it acts after each
     no-biases     what=matrices   | the biases are not clipped; algorithm 1 clips every parameter
+    linear-only   what=linear     | parameters of linear layers alone are clipped; algorithm 1 clips every parameter
     not-cleared   clear=False     | gradients are not cleared: each move adds those of all moves before
     one-batch     order=first     | all moves use the first batch; each has a batch of its own
     sigmoid       see=sigmoid     | a sigmoid comes first; a critic's score is any number
@@ -473,6 +522,7 @@ CLIPPED = numbers(
     table="""
     calibrated    5 5 5 5 *              | a clipped critic reports a multiple of the distance, not the distance: c
                                          | bounds its weights and not its slope
+    slope-alone   K 1000*K K*1.28**2 * * | these are slopes; the data lies 5 away
     slope-is-c    0.05 0.5 * * *         | c bounds each weight. A slope adds up 128 ways and multiplies three layers
     no-widths     5*0.01**3 5*0.1**3 * * * | the layers multiply, and each hidden layer also adds up 128 ways
     one-width     5*0.01**3*128 5*0.1**3*128 * * * | both hidden layers add up 128 ways, not one of them

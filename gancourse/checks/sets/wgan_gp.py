@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -20,10 +22,11 @@ DOUBLE = torch.float64
 
 
 def pair_cases(seed: int) -> list[Case]:
-    """Pairs of unequal numbers: many points, then pictures; in one case the batch is as long as a picture is wide."""
+    """Vectors and pictures, many of both; in one case the batch is as long as a picture is wide; equal sizes twice."""
     draws = generator_of(seed)
     cases = []
-    for number, shape in enumerate([(1500, 2), (4, 2, 3, 4), (1, 1, 5, 2), (6, 7), (6, 2, 2, 3)]):
+    shapes = [(1500, 2), (1500, 1, 2, 1), (4, 2, 3, 4), (1, 1, 5, 2), (6, 7), (6, 2, 2, 3), (6, 3), (6, 1, 1, 2)]
+    for number, shape in enumerate(shapes):
         fake, apart, side = (torch.randn(shape, generator=draws) for _ in range(3))
         real = fake + (0.5 + apart.abs()) * side.sign()
         cases.append(Case((real, fake), note=f"batches of shape {shape}", seed=seed % 10**6 + number))
@@ -53,18 +56,22 @@ def judge_points(cases: list[Case], results: list[Result]) -> Verdict:
     if any((epsilon - epsilon[:, :1]).abs().max() > 0.01 for epsilon in found):
         return wrong(
             "off-the-segment",
-            "some points lie off the segment of their pair: all numbers of a sample share one ε, whatever its shape",
+            "some points lie off the segment of their pair. They are ε x + (1 - ε) x̃, with one ε for all numbers of a "
+            "sample, whatever its shape",
         )
     if any(epsilon.min() < -0.001 or epsilon.max() > 1.001 for epsilon in each):
         return wrong("beyond-the-ends", "some points lie beyond an end of their segment: ε runs from 0 to 1")
-    if all(epsilon.std(correction=0) < 0.001 for epsilon in each):
-        if torch.stack([epsilon[0] for epsilon in each]).std() < 0.001:
-            return wrong("nothing-drawn", "every point divides its segment in the same way, call after call")
-        return wrong("one-for-all", "the whole batch shares one ε; each pair draws its own")
-    many = each[0].sort().values
-    if (many - torch.linspace(0, 1, len(many), dtype=DOUBLE)).abs().max() > 0.08:
-        return wrong("not-uniform", "ε is not uniform: some parts of a segment are met more often than others")
-    if (each[3] - each[4]).abs().max() < 1e-4:
+    if torch.cat(each).std() < 0.001:
+        return wrong("nothing-drawn", "every point divides its segment in the same way, call after call")
+    for case, many in zip(cases[:2], each[:2], strict=True):
+        if many.std() < 0.001:
+            return wrong("one-for-all", f"the whole batch shares one ε; each pair draws its own (for {case.note})")
+        off = (many.sort().values - torch.linspace(0, 1, len(many), dtype=DOUBLE)).abs().max()
+        if off > 0.08 or len(many.mul(1000).round().unique()) < 300:
+            told = "ε is not uniform: some parts of a segment are met more often than others"
+            return wrong("not-uniform", f"{told} (for {case.note})")
+    again = [each[0] - each[1], *(each[i] - each[j] for i, j in combinations(range(4, 8), 2))]
+    if any(difference.abs().max() < 1e-4 for difference in again):
         return wrong("seeded", "two batches of one size get the same ε: they are drawn anew in every call")
     return right()
 
@@ -120,7 +127,7 @@ def spread(draws: torch.Generator, *shape: int) -> Tensor:
 
 @functools.lru_cache(32)
 def penalty_cases(seed: int) -> list[Case]:
-    """Pictures, once two-sided and once one-sided; vectors; a dead critic, whose slope is 0 everywhere."""
+    """Pictures and vectors, two-sided and one-sided; a critic that is dead for some samples, and one for all."""
     draws = generator_of(seed)
     cases = []
     for shape, one_sided in (((5, 2, 1, 2), False), ((4, 1, 2, 3), True), ((6, 3), False)):
@@ -128,8 +135,17 @@ def penalty_cases(seed: int) -> list[Case]:
         critic = critic_at(draws, x, [math.prod(shape[1:]), 12, 1])
         words = f"points {shape}, {'one' if one_sided else 'two'}-sided"
         cases.append(Case((critic, x, one_sided), grads=(0,), note=words))
+    for number in torch.randint(10**6, (200,), generator=draws).tolist():
+        x, options = spread(draws, 5, 3), {"sizes": [3, 4, 1], "activation": "relu", "seed": number}
+        slopes = length(slope_of(build_mlp((), **options), x))
+        if slopes.min() == 0 and slopes.max() > 1.3:
+            break
+    partly = Case((Spec("critic", options), x, True), grads=(0,), note="a critic whose slope is 0 for some samples")
     dead = Spec("linear", {"weight": torch.zeros(1, 3), "bias": torch.ones(1)})
-    return [*cases, Case((dead, spread(draws, 4, 3), False), grads=(0,), note="a critic whose slope is 0")]
+    for one_sided in (False, True):
+        words = f"a critic whose slope is 0, {'one' if one_sided else 'two'}-sided"
+        cases.append(Case((dead, spread(draws, 4, 3), one_sided), grads=(0,), note=words))
+    return [*cases, partly]
 
 
 def _steep(excess, one_sided):
@@ -149,6 +165,7 @@ GRADIENT_PENALTY = function(
     points=4,
     cases=penalty_cases,
     reference=gradient_penalty,
+    probe="kept",
     tol=1e-3,
     let={
         "abs": torch.abs,
@@ -164,6 +181,7 @@ GRADIENT_PENALTY = function(
         "first": lambda slope: length(slope).mean(),
         "by_hand": lambda slope: slope.flatten(1).square().sum(dim=1).sqrt(),
         "never": lambda excess, one_sided: excess,
+        "swapped": lambda excess, one_sided: excess if one_sided else relu(excess),
         "always": lambda excess, one_sided: relu(excess),
         "flat": lambda excess, one_sided: relu(-excess) if one_sided else excess,
     },
@@ -184,6 +202,7 @@ GRADIENT_PENALTY = function(
     around-zero       off=0         | slopes are held at 0, and not at 1
     always-one-sided  cut=always    | flat slopes are never punished; two-sided they are
     always-two-sided  cut=never     | flat slopes are punished, one-sided as well
+    sides-swapped     cut=swapped   | one-sided and two-sided have changed places
     wrong-side        cut=flat      | one-sided it punishes slopes below 1, and forgives those above
     unsquared         price=abs     | the distance from 1 is averaged unsquared
     summed            mean=total    | it adds up over the batch; an expectation is a mean
@@ -222,13 +241,19 @@ def critic_loss(
     at=2,
     weight=same,
     hold=same,
+    one_sided=False,
     log=lambda w, loss: w.detach(),
 ):
     """(E[D(x̃)] - E[D(x)] + λ penalty, E[D(x)] - E[D(x̃)]); the second is cut off. Gulrajani et al. 2017, (3)."""
     distance = see(critic(real)).mean() - see(critic(fake)).mean()
-    penalty = gradient_penalty(critic, (real, fake, x_hat)[at], False)
+    penalty = gradient_penalty(critic, (real, fake, x_hat)[at], one_sided)
     loss = weight(gp_weight) * hold(penalty) - turn * distance
     return loss, log(distance, loss)
+
+
+def _penalty_alone(critic, real, fake, x_hat, gp_weight):
+    penalty = gp_weight * gradient_penalty(critic, x_hat, False)
+    return penalty - penalty.detach()
 
 
 CRITIC_LOSS = function(
@@ -237,6 +262,7 @@ CRITIC_LOSS = function(
     points=3,
     cases=loss_cases,
     reference=critic_loss,
+    probe="kept",
     let={
         "sigmoid": torch.sigmoid,
         "none": lambda gp_weight: 0,
@@ -249,12 +275,16 @@ CRITIC_LOSS = function(
         "loss": lambda w, loss: loss.detach(),
         "turned": lambda w, loss: -w.detach(),
         "attached": lambda w, loss: w,
+        "order": lambda *args: critic_loss(*args)[::-1],
+        "cut": lambda *args: (critic_loss(*args)[0].detach() + _penalty_alone(*args), critic_loss(*args)[1]),
     },
     table="""
     minus-the-loss  log=minus_loss      | the distance is the loss with its sign turned, and the penalty is still in it
     the-loss        log=loss            | the loss is given twice: as a distance it has the wrong sign and the penalty
     learns-distance log=attached        | the numbers are right, but the distance still carries a graph. Cut it off: it
                                         | is for the log, and nobody descends it
+    lost-scores     cut                 | the numbers are right, but the loss has the gradient of the penalty alone:
+                                        | what it says of the scores has lost its graph
     lost-graph      hold=detach         | the numbers are right, but the loss has the gradient of one without a penalty:
                                         | the penalty has lost its graph, and λ trains nothing
     both-turned     turn=-1 log=turned  | both signs are turned: data should score above fakes
@@ -263,6 +293,8 @@ CRITIC_LOSS = function(
     no-penalty      weight=none         | the penalty is not in the loss; added, both are descended in one step
     unweighted      weight=one          | λ does not enter: the penalty weighs 1, whatever is given
     always-ten      weight=ten          | the penalty weighs 10, whatever is given
+    one-sided       one_sided=True      | the penalty is the one-sided one; in this loss it has two sides
+    order           order               | the loss and the distance have changed places
     rewarded        weight=minus        | the penalty is taken off the loss: it rewards slopes that are far from 1
     halved          weight=half         | the penalty comes with half its weight; a ½ belongs to R1, and not here
     at-the-data     at=0                | the slope is held at the data; it is asked for at x̂
@@ -334,8 +366,9 @@ INFLUENCE = function(
     points=3,
     cases=influence_cases,
     reference=influence,
+    probe="kept",
     let={
-        "eval": lambda critic: critic.eval(),
+        "eval": lambda critic: copy.deepcopy(critic).eval(),
         "pooled": lambda scores: scores.sum().expand(len(scores)),
         "averaged": lambda scores: scores.mean().expand(len(scores)),
         "T": lambda found: found.T,
@@ -372,7 +405,9 @@ def r3gan_cases(seed: int) -> list[Case]:
     """Due and not due, scores (B,) and (B, 1); step 7 of 4 would be due for who counts from 1."""
     draws = generator_of(seed)
     cases = []
-    for shape, step, interval in (((4, 1, 2, 3), 0, 4), ((5, 3), 5, 1), ((3, 2, 2, 1), 7, 4), ((4, 2, 1, 2), 6, 3)):
+    steps = (0, 4), (5, 1), (7, 4), (6, 3), (1, 4), (2, 4)
+    shapes = (4, 1, 2, 3), (5, 3), (3, 2, 2, 1), (4, 2, 1, 2), (3, 2), (2, 1, 2, 2)
+    for shape, (step, interval) in zip(shapes, steps, strict=True):
         sizes = [math.prod(shape[1:]), 12, 1]
         critic = critic_at(draws, spread(draws, *shape), sizes)
         if len(shape) == 2:
@@ -419,6 +454,7 @@ R3GAN_D_LOSS = function(
     points=4,
     cases=r3gan_cases,
     reference=r3gan_d_loss,
+    probe="kept",
     let={
         "swapped": lambda real, fake: softplus(real - fake).mean(),
         "alone": lambda real, fake: softplus(-real).mean() + softplus(fake).mean(),

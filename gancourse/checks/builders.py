@@ -91,15 +91,24 @@ def build_linear(arguments: Sequence[Any], weight: Any, bias: Any = None) -> nn.
 
 
 class Gained(nn.Module):
-    """A network within a module that has a parameter of its own, a factor for its output."""
+    """A network within a module that has a parameter of its own, numbers whose sum is a factor for its output."""
 
-    def __init__(self, body: nn.Module, gain: float) -> None:
+    def __init__(self, body: nn.Module, gain: list[float]) -> None:
         super().__init__()
-        self.body, self.gain = body, nn.Parameter(torch.tensor([gain]))
+        self.body, self.gain = body, nn.Parameter(torch.tensor(gain))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return gain · body(x)."""
-        return self.gain * self.body(x)
+        """Return the sum of `gain` times body(x)."""
+        return self.gain.sum() * self.body(x)
+
+
+def build_gained_mlp(arguments: Sequence[Any], gain: list[float], stale: bool = False, **options: Any) -> nn.Module:
+    """Return a network as `build_mlp` does within a `Gained`; `stale` leaves old gradients in it."""
+    net = Gained(build_mlp((), **options), gain)
+    if stale:
+        for parameter in net.parameters():
+            parameter.grad = torch.cos(torch.arange(parameter.numel())).view_as(parameter)
+    return net
 
 
 def build_optimizer(arguments: Sequence[Any], of: int, name: str = "SGD", **options: Any) -> torch.optim.Optimizer:
@@ -139,7 +148,7 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "mlp": build_mlp,
     "critic": lambda arguments, **options: nn.Sequential(nn.Flatten(), build_mlp((), **options), nn.Flatten(0)),
     "normed_mlp": build_normed_mlp,
-    "gained_mlp": lambda arguments, gain, **options: Gained(build_mlp((), **options), gain),
+    "gained_mlp": build_gained_mlp,
     "conditional_mlp": build_conditional_mlp,
     "linear": build_linear,
     "optimizer": build_optimizer,

@@ -293,8 +293,6 @@ def only_weights(D, c):
     for module in D.modules():
         if isinstance(module, nn.Linear):
             module.weight.clamp_(-c, c)
-        elif hasattr(module, "gain"):
-            module.gain.clamp_(-c, c)
     return share
 
 
@@ -336,6 +334,15 @@ def layers_of_a_list(D, c):
         for w in layer.parameters():
             w.data.clamp_(-c, c)
     return 0.5
+
+
+@clip_weights.wrong("state")
+def the_modules_that_it_holds(D, c):
+    share = torch.cat([(w.abs() > c).flatten() for w in D.parameters()]).float().mean()
+    for part in D.children():
+        for w in part.parameters():
+            w.data.clamp_(-c, c)
+    return share
 
 
 @clip_weights.wrong("weights-only")
@@ -447,6 +454,19 @@ def moves(D, optimizer, x, fake, c=math.inf, sign=1):
 def freezes_the_critic_for_g(D, optimizer, reals, fakes, c):
     told = as_in_the_paper(D, optimizer, reals, fakes, c)
     D.requires_grad_(False)
+    return told
+
+
+@critic_steps.wrong("value")
+def clears_afterwards(D, optimizer, reals, fakes, c):
+    told = []
+    for x, fake in zip(reals, fakes, strict=True):
+        estimate = D(x).mean() - D(fake).mean()
+        (-estimate).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        under_no_grad(D, c)
+        told.append(estimate.item())
     return told
 
 

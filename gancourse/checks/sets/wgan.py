@@ -311,8 +311,9 @@ def clip_cases(seed: int) -> list[Case]:
         c = int(torch.randint(low, low + 8, (), generator=draws)) / 64  # a number that float32 holds exactly
         note = f"c = {c:.3f}, {'with' if kind == 'normed_mlp' else 'without'} BatchNorm"
         cases.append(Case((Spec(kind, {"sizes": sizes, "seed": seed % 2**30 + low}), c), changes=(0,), note=note))
-    options = {"sizes": [2, 3, 1], "seed": seed % 2**30, "gain": c}
-    note = f"c = {c:.3f}, a network in a module, whose own parameter is c"
+    c = int(torch.randint(16, 32, (), generator=draws)) / 64
+    options = {"sizes": [2, 3, 1], "seed": seed % 2**30, "gain": [c, 3 * c]}
+    note = f"c = {c:.3f}, a network in a module with a parameter of its own"
     return [*cases, Case((Spec("gained_mlp", options), c), changes=(0,), note=note)]
 
 
@@ -390,12 +391,12 @@ CLIP_WEIGHTS = function(
 
 
 def step_cases(seed: int) -> list[Case]:
-    """Two, three and four moves of RMSProp by critics, one in a module; the box is narrower than their weights."""
+    """Two, three and four moves of RMSProp by critics, one with old gradients; the box is narrower than weights."""
     draws = generator_of(seed)
     cases = []
     for k, m, n, width, lr in ((2, 5, 4, 4, 0.02), (3, 3, 6, 5, 0.01), (4, 4, 4, 3, 0.03)):
         options = {"sizes": [2, width, width, 1], "activation": "leaky_relu", "seed": seed % 2**30 + k}
-        D = Spec("gained_mlp", options | {"gain": 1.2}) if k == 3 else Spec("mlp", options)
+        D = Spec("gained_mlp", options | {"gain": [0.7, 0.5], "stale": True}) if k == 3 else Spec("mlp", options)
         options = {"name": "RMSprop", "lr": lr, "eps": 1e-3}  # a small eps lets rounding move the last bias
         optimizer = Spec("optimizer", {"of": 0, **options})
         reals = 1.5 + torch.randn(k, m, 2, generator=draws)

@@ -414,6 +414,56 @@ def test_what_an_answer_is_meant_to_change_is_compared():
     assert guarded.mutated == ["net"]
 
 
+def gives_the_loss_after_backward(net):
+    loss = net(torch.ones(1, 2)).mean()
+    loss.backward(retain_graph=True)
+    return loss
+
+
+def switches_autograd_off(net):
+    torch.set_grad_enabled(False)
+    return net(torch.ones(1, 2)).mean()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (gives_the_loss_after_backward, "it leaves gradients in the parameters of net"),
+        (switches_autograd_off, "autograd"),
+    ],
+)
+def test_what_an_answer_leaves_behind(answer, words):
+    (result,) = probes.run(answer, [Case((Spec("linear", {"weight": [[1.0, 2.0]]}),))])
+    assert result.error == "state" and words in result.message
+    assert torch.is_grad_enabled()
+
+
+def test_what_torch_does_not_implement_is_no_unwritten_answer():
+    (result,) = probes.run(
+        lambda x: torch.ones(2, dtype=torch.int64).lerp_(torch.ones(2, dtype=torch.int64), 0.5), [Case((1,))]
+    )
+    assert result.error == "raises"
+
+
+def test_an_unwritten_helper_is_named():
+    def helper(x):
+        raise NotImplementedError("Your turn: the helper")
+
+    def answer(x):
+        return helper(x)
+
+    (result,) = probes.run(answer, [Case((1,))])
+    assert (result.error, result.message) == ("not-done", "it uses helper, which is not written yet")
+
+
+def test_a_pair_is_differentiated_item_by_item():
+    """The second item's gradient is what the first one's lacks, and a sum of both would not show that it is cut."""
+    judge = compare(lambda a, b: (b.mean() - a.mean(), -b.mean()))
+    cases = [Case((torch.arange(3.0), torch.arange(4.0)), grads=(0, 1))]
+    judged = judge(cases, probes.run(lambda a, b: (b.detach().mean() - a.mean(), -b.detach().mean()), cases))
+    assert judged.hint_id == "no-grad" and "item 2 of the result carries no gradient" in judged.hint
+
+
 def renews(net):
     net.weight = nn.Parameter(net.weight.detach() * 0)
 

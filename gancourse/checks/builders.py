@@ -29,17 +29,31 @@ def build_mlp(arguments: Sequence[Any], sizes: list[int], activation: str = "tan
     return nn.Sequential(*layers[:-1])
 
 
-def build_normed_mlp(arguments: Sequence[Any], sizes: list[int], seed: int = 0, training: bool = True) -> nn.Module:
-    """Return a network with a BatchNorm in each hidden layer that has seen data; it is in train mode, or in eval."""
+def build_normed_mlp(
+    arguments: Sequence[Any],
+    sizes: list[int],
+    seed: int = 0,
+    training: bool = True,
+    batches: int | None = None,
+    nested: bool = False,
+    frozen: bool = False,
+) -> nn.Module:
+    """Return a network with a BatchNorm in each hidden layer that has seen so many batches of data.
+
+    It is in train mode, or in eval; `nested` puts all but the last layer into a part; `frozen` ones take no gradient.
+    """
     generator = torch.Generator().manual_seed(seed)
     layers: list[nn.Module] = []
     for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
         norm = nn.BatchNorm1d(outputs)
         norm.running_mean = 0.5 * torch.randn(outputs, generator=generator)
         norm.running_var = 0.5 + torch.rand(outputs, generator=generator)
-        norm.num_batches_tracked = torch.tensor(100 + seed % 50)
+        norm.num_batches_tracked = torch.tensor(100 + seed % 50 if batches is None else batches)
         layers += [build_linear((), *_weights(outputs, inputs, generator)), norm, nn.Tanh()]
-    return nn.Sequential(*layers[:-2]).train(training)
+    layers = layers[:-2]
+    if nested:
+        layers = [nn.Sequential(nn.Sequential(*layers[:2]), *layers[2:-1]), layers[-1]]
+    return nn.Sequential(*layers).train(training).requires_grad_(not frozen)
 
 
 class Conditional(nn.Module):

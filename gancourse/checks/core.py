@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gancourse.checks.probes import PROBES, RETURNED, Case, Opaque, Result, Spec, from_json, mutation, run, to_json
@@ -278,6 +279,7 @@ def differ(a: Any, b: Any, tol: Tolerance = 1e-4, margin: float = MARGIN) -> tup
 NOTHING = "nothing (None; is a return missing?)"
 PARTS = {
     "output": "",
+    "log": "",
     "training": "asked after the call whether the modules are in train mode, ",
     "buffers": "among the buffers (running means and the like) after the call, ",
     "graph": "asked whether the result carries a graph, ",
@@ -330,6 +332,8 @@ def _differ_numbers(a: Any, b: Any, tol: float, margin: float) -> tuple[str, str
         if x != y and not abs(x - y) <= bound and not (math.isnan(x) and math.isnan(y)):
             place = f", first at position {_index(position, wanted)}" if len(expected) > 1 else ""
             digits = next((n for n in (4, 6, 9) if _show(x, n) != _show(y, n)), 17)
+            if isinstance(b, Tensor) and b.dtype == torch.bool:
+                x, y = bool(x), bool(y)
             return "value", f"it gives {_show(x, digits)}, expected {_show(y, digits)}{place}"
     return None
 
@@ -370,6 +374,8 @@ def _kind(value: Any) -> str:
 
 
 def _expected(value: Any) -> str:
+    if value is None:
+        return "nothing is to be returned"
     if isinstance(value, Tensor):
         return (
             "expected a number (a scalar tensor)"
@@ -561,7 +567,7 @@ class Comparison:
 
     def _fault(self, got: Result, want: Result) -> tuple[str, str] | None:
         if got.detached and not want.detached and isinstance(got.output, (int, float)):
-            return "type", f"it gives a plain number, which carries no gradient; {_expected(want.output)}"
+            return "type", "it gives a plain number, which carries no gradient; expected a scalar tensor"
         found = self.differ(got.output, want.output)
         if found and (self.values or found[0] != "value"):
             if self.probe == "value" and found[0] == "value":  # the number asked for must not be told

@@ -302,15 +302,17 @@ def module(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
 def aftermath(answer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The answer is a function of modules; its result is looked at, and what it leaves behind.
 
-    Gives ``output``, its ``graph``, the modules' ``training`` and ``buffers``, torch's generator ``untouched``.
+    Gives ``output``, its ``graph``, ``training`` of all their parts and the ``buffers`` of the modules, and whether
+    torch's generator is ``untouched``.
     """
+    torch.rand(1)  # or who sets the seed again that a session began with would leave no trace
     before = torch.get_rng_state()
     output = answer(*args, **kwargs)
     modules = [argument for argument in args if isinstance(argument, nn.Module)]
     return {
         "output": output,
         "graph": _carries_graph(output),
-        "training": [built.training for built in modules],
+        "training": [[part.training for part in built.modules()] for built in modules],
         "buffers": [list(built.buffers()) for built in modules],
         "untouched": torch.equal(before, torch.get_rng_state()),
     }
@@ -400,7 +402,10 @@ def _run_one(answer: Any, case: Case, probe: Callable[[Any, list[Any], dict[str,
                 _argument_name(answer, key),
                 modes=probe in (kept, in_place),
                 frozen=probe is in_place or key not in case.changes,
+                slopes=not case.changes,
             )
+        if not torch.is_grad_enabled():
+            raise Left("it leaves autograd switched off: what comes after it would learn nothing")
         result.value = encode(output)
         if case.grads:
             _take_gradients(result, output, leaves)
@@ -492,14 +497,15 @@ class _Owned:
         self.module = module
         self.parameters = list(module.parameters())
         self.kinds = [(parameter.dtype, parameter.requires_grad) for parameter in self.parameters]
+        self.slopes = [None if p.grad is None else p.grad.clone() for p in self.parameters]
         self.modes = [part.training for part in module.modules()]
 
-    def check(self, name: str, *, modes: bool, frozen: bool) -> None:
+    def check(self, name: str, *, modes: bool, frozen: bool, slopes: bool) -> None:
         """Refuse other parameters than these: values are changed, and not who has them.
 
         Raises:
-            Left: parameters are gone, new or of another type; or they take no gradient any more, or the mode is another
-                one, if `frozen` ones and `modes` count.
+            Left: parameters are gone, new or of another type; or they take no gradient any more, have other gradients,
+                or the mode is another one, if `frozen` ones, `slopes` and `modes` count.
         """
         now = list(self.module.parameters())
         if len(now) < len(self.parameters):
@@ -518,9 +524,18 @@ class _Owned:
                     f"it leaves parameters of {name} with requires_grad=False: they would never learn. What autograd "
                     "is not to see stands under torch.no_grad()"
                 )
+        if slopes and not all(map(_same_slope, self.slopes, (parameter.grad for parameter in now))):
+            raise Left(
+                f"it leaves gradients in the parameters of {name}, or takes some away. Differentiate with "
+                "torch.autograd.grad, and leave backward() to the caller"
+            )
         if modes and [part.training for part in self.module.modules()] != self.modes:
             mode = "train" if self.module.training else "eval"
             raise Left(f"it leaves {name} or a part of it in {mode} mode, in which it was not before")
+
+
+def _same_slope(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b is None or (a is not None and b is not None and torch.equal(a, b))
 
 
 def _leaves(output: Any) -> Iterator[Any]:
@@ -547,7 +562,7 @@ def _explain(error: BaseException, came_back: bool) -> tuple[str, str]:
         text = "(an error without a readable text)"
     if isinstance(error, Left):
         return "state", text
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError) and "not implemented for" not in text:  # PyTorch's has these words
         own = _frames(error)
         if len(own) > 1 and own[-1][0] != own[0][0]:
             return "not-done", f"it uses {own[-1][0]}, which is not written yet"

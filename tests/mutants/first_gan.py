@@ -228,6 +228,31 @@ def looks(z, grad=False):
 
 
 sample.wrong("train-mode", lambda G, n, d, seed: G(noise(n, d, seed)).detach())
+
+
+@sample.wrong("state")
+def leaves_autograd_off(G, n, latent_dim, seed):
+    torch.set_grad_enabled(False)
+    return with_finally(G, n, latent_dim, seed)
+
+
+@sample.wrong("value")
+def leaves_the_norms_in_eval_mode(G, n, latent_dim, seed):
+    for part in G.modules():
+        if isinstance(part, torch.nn.BatchNorm1d):
+            part.eval()
+    with torch.no_grad():
+        return G(noise(n, latent_dim, seed))
+
+
+@sample.wrong("value")
+def restores_the_top_only(G, n, latent_dim, seed):
+    training = G.training
+    x = G.eval()(noise(n, latent_dim, seed)).detach()
+    G.training = training
+    return x
+
+
 sample.wrong("mode-not-restored", lambda G, n, d, seed: G.eval()(noise(n, d, seed)).detach())
 sample.wrong("graph", looks(noise, grad=True), lambda G, n, d, seed: G(torch.randn(n, d)))
 sample.wrong("unseeded", looks(lambda n, d, seed: torch.empty(n, d).normal_()))

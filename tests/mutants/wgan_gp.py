@@ -300,7 +300,7 @@ def by_item(critic, real, fake, x_hat, gp_weight):
     return -distance + gp_weight * gp(critic, x_hat).item(), distance.item()
 
 
-@loss_of.wrong("no-penalty")
+@loss_of.wrong("state")
 def a_step_of_its_own(critic, real, fake, x_hat, gp_weight):
     (gp_weight * gp(critic, x_hat)).backward()
     distance = critic(real).mean() - critic(fake).mean()
@@ -350,6 +350,12 @@ def as_a_jacobian(critic, x):
 
 
 @who.right
+def by_jacobian(critic, x):
+    slopes = torch.autograd.functional.jacobian(lambda x: critic(x).flatten(), x)
+    return slopes.flatten(2).norm(dim=2)
+
+
+@who.wrong("state")
 def with_backward(critic, x):
     rows = []
     for i in range(len(x)):

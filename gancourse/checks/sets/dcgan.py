@@ -395,8 +395,6 @@ def judge_start(cases: list[Case], results: list[Result]) -> Verdict:
                 "running means or variances of BatchNorm are changed. They are no parameters, although a state_dict "
                 "holds them: they tell what the data was like",
             )
-        if output["training"] != [net.training]:
-            return wrong("state", "the network is left in another mode than it came in")
     found = [part for case, result in zip(cases, results, strict=True) for part in parts(case, result)]
     if any((fault := differ(part.new, part.old)) and fault[0] != "value" for part in found):
         return wrong("state", "a parameter has another shape afterwards, or is not finite")

@@ -195,7 +195,9 @@ def log_cases(seed: int) -> list[Case]:
         row(4.0, 1.1, d=(between(0.8, 0.95), between(0.05, 0.2), between(0.3, 0.5))),  # few, but very wrong answers
         row(1.2, 5.0, d=opinions()),
         row(1.3, 1.2, d=(between(0.55, 0.8), between(0.05, 0.12), between(0.4, 0.6))),  # D moved a great deal
-        row(1.1, 1.2, d=(between(0.55, 0.8), between(0.6, 0.7), between(0.3, 0.5))),  # the fakes have fooled D
+        row(1.1, 1.2, d=(between(0.5, 0.57), between(0.6, 0.7), between(0.3, 0.45))),  # the fakes have fooled D
+        row(1.1, 1.2, d=(between(0.3, 0.4), between(0.2, 0.3), between(0.45, 0.55))),  # and fool it after its move
+        row(1.2, 9.0, d=(between(0.985, 0.99), between(0.004, 0.006), between(0.03, 0.06))),  # a very good D
         row(0.9, 1.2, d=opinions()),
         row(0.75, 1.2, d=(between(0.55, 0.6), between(0.4, 0.45), 0.3)),  # enough for each half, not for both
         row(1.2, 0.9, d=opinions()),
@@ -285,8 +287,9 @@ POSSIBLE = function(
 def sampling_cases(seed: int) -> list[Case]:
     """A generator with BatchNorm in train mode, and one in eval mode; the last case is the first with another seed."""
     cases = []
-    for n, d, training, own in ((4, 3, True, 1), (3, 5, False, 2), (6, 2, True, 3), (4, 3, True, 4)):
-        G = Spec("normed_mlp", {"sizes": [d, 6, 4], "seed": seed + n, "training": training})
+    for n, d, training, own in ((4, 3, True, 1), (3, 5, False, 2), (6, 4, True, 3), (4, 3, True, 4)):
+        options = {"sizes": [d, 6, 4], "seed": seed + n, "training": training, "nested": n == 6}
+        G = Spec("normed_mlp", options)
         note = f"{n} samples, latent_dim {d}, G in {'train' if training else 'eval'} mode"
         cases.append(Case((G, n, d, seed + 17 * own), seed=seed + own, note=note))
     return cases
@@ -336,8 +339,8 @@ SAMPLE = function(
     mode-not-restored back=eval .training | G is left in eval mode: the training goes on with frozen statistics
     always-train      back=train .training | G is left in train mode, also where it was in eval mode before
     graph             grad=True .graph | the samples carry their graph, and with it the memory of every layer
-    global-seed       noise=reset .output,untouched | right samples, but they reset the global random generator: after
-                      | each look at samples, the training would draw the same noise again
+    global-seed       noise=reset .output,untouched | right samples, but the global random generator is not what it
+                      | was: set to a seed it would draw the same noise after each look
     unseeded          noise=shared .output | the noise comes from the global random generator, so the samples differ
                       | from call to call and the training goes on with other noise
     not-your-own      noise=both .untouched | the global random generator is used; the training goes on with other noise
@@ -356,8 +359,13 @@ def average_cases(seed: int) -> list[Case]:
     cases = []
     for sizes, low, high in (([3, 5, 2], 0.6, 0.7), ([2, 4, 3, 1], 0.85, 0.95)):
         beta = uniform(draws, low, high)
-        average, G = (Spec("normed_mlp", {"sizes": sizes, "seed": seed + shift}) for shift in (1, 2))
-        cases.append(Case((average, G, beta), changes=(0,), note=f"beta = {beta:.2f}"))
+        options = {"sizes": sizes, "training": low < 0.8, "nested": low > 0.8}
+        average, G = (
+            Spec("normed_mlp", options | {"seed": seed + shift, "batches": batches, "frozen": shift == 1 and low > 0.8})
+            for shift, batches in ((1, 12), (2, 90))
+        )
+        words = f"beta = {beta:.2f}" + (", a frozen average with parts in parts" if low > 0.8 else "")
+        cases.append(Case((average, G, beta), changes=(0,), note=words))
     return cases
 
 
@@ -389,7 +397,11 @@ def _changes_g(cases: list[Case], results: list[Result]) -> bool:
 
 def _counters_only(cases: list[Case], results: list[Result]) -> bool:
     pairs = zip(results, given(update_average, cases, "aftermath"), strict=True)
-    return all(close([r.changed(0), *_buffers(r, 0)], [w.changed(0), *_buffers(w, 0)]) for r, w in pairs)
+    return all(
+        close([r.changed(0), *_buffers(r, 0)], [w.changed(0), *_buffers(w, 0)])
+        and close(r.output["training"], w.output["training"])
+        for r, w in pairs
+    )
 
 
 UPDATE_AVERAGE = function(

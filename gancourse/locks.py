@@ -165,11 +165,11 @@ class FolderLock:
                 if created and self._settled():
                     sweep(self.folder, [re.escape(LOCK[1:]), re.escape(CLAIM[1:])])
                     return
-        except OSError as error:
-            raise write_failed(self.path, error) from None
-        except BaseException:  # interrupted: nobody would know that nobody is at work
+        except BaseException as error:  # also interrupted: nobody would know that nobody is at work
             if self._is_mine():
                 remove(self.path)
+            if isinstance(error, OSError):
+                raise write_failed(self.path, error) from None
             raise
         raise self._refused or UserError(self._told("its lock changes hands again and again"))
 
@@ -370,7 +370,7 @@ def _create_whole(path: Path, text: str, token: str) -> bool:
         try:
             os.link(scratch, path)
             return True
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # there is one; or our scratch file was tidied away
             return False
         except (OSError, NotImplementedError, AttributeError):
             pass  # no links here

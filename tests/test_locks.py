@@ -158,15 +158,16 @@ def test_a_dead_claim_without_a_lock_is_cleared_away(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["_take_over", "_settled", "_move_away"])
-def test_interrupted_while_it_takes_the_lock(tmp_path, monkeypatch, where):
-    """A notebook's cell is stopped, and its process lives on: nobody is left locked out."""
+@pytest.mark.parametrize(("error", "told"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, UserError)])
+def test_interrupted_while_it_takes_the_lock(tmp_path, monkeypatch, where, error, told):
+    """A notebook's cell is stopped, or the disk fails, and its process lives on: nobody is left locked out."""
 
     def stop(*_):
-        raise KeyboardInterrupt
+        raise error
 
     put(tmp_path, age=500)
     monkeypatch.setattr(FolderLock, where, stop)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(told):
         FolderLock(tmp_path)
     monkeypatch.undo()
     left = [json.loads(path.read_text()) for path in tmp_path.iterdir()]

@@ -280,7 +280,7 @@ NOTHING = "nothing (None; is a return missing?)"
 PARTS = {
     "output": "",
     "log": "",
-    "training": "asked after the call whether the modules are in train mode, ",
+    "training": "asked after the call whether each module and its parts are in train mode, ",
     "buffers": "among the buffers (running means and the like) after the call, ",
     "graph": "asked whether the result carries a graph, ",
     "untouched": "asked whether the global random generator is untouched, ",
@@ -333,7 +333,7 @@ def _differ_numbers(a: Any, b: Any, tol: float, margin: float) -> tuple[str, str
             place = f", first at position {_index(position, wanted)}" if len(expected) > 1 else ""
             digits = next((n for n in (4, 6, 9) if _show(x, n) != _show(y, n)), 17)
             if isinstance(b, Tensor) and b.dtype == torch.bool:
-                x, y = bool(x), bool(y)
+                x, y = bool(x) if x in (0, 1) else x, bool(y)
             return "value", f"it gives {_show(x, digits)}, expected {_show(y, digits)}{place}"
     return None
 

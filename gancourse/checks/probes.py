@@ -51,7 +51,7 @@ class Case:
     Args:
         args, kwargs: tensors (CPU), numbers, strings, lists, dicts and `Spec` objects.
         grads: the arguments (position or keyword) with respect to which the gradient of sum(output · cotangent)
-            is wanted; for a module, with respect to each of its parameters. Of several outputs each weighs otherwise.
+            is wanted; for a module, with respect to each of its parameters. Of several outputs each has another weight.
         changes: the arguments that the answer is meant to change; their state after the call is in `Result.after`.
         note: the case in words, for hints ("5 real and 3 generated logits").
         seed: torch's seed right before the call.
@@ -498,7 +498,8 @@ class _Owned:
         self.parameters = list(module.parameters())
         self.kinds = [(parameter.dtype, parameter.requires_grad) for parameter in self.parameters]
         self.slopes = [None if p.grad is None else p.grad.clone() for p in self.parameters]
-        self.modes = [part.training for part in module.modules()]
+        self.parts = list(module.modules())
+        self.modes = [part.training for part in self.parts]
 
     def check(self, name: str, *, modes: bool, frozen: bool, slopes: bool) -> None:
         """Refuse other parameters than these: values are changed, and not who has them.
@@ -529,9 +530,13 @@ class _Owned:
                 f"it leaves gradients in the parameters of {name}, or takes some away. Differentiate with "
                 "torch.autograd.grad, and leave backward() to the caller"
             )
-        if modes and [part.training for part in self.module.modules()] != self.modes:
-            mode = "train" if self.module.training else "eval"
-            raise Left(f"it leaves {name} or a part of it in {mode} mode, in which it was not before")
+        parts = list(self.module.modules())
+        if modes and (len(parts) != len(self.parts) or any(a is not b for a, b in zip(parts, self.parts, strict=True))):
+            raise Left(f"it adds parts to {name}, or takes some away")
+        for part, mode in zip(self.parts, self.modes, strict=True) if modes else ():
+            if part.training != mode:
+                which = name if part is self.module else f"a part of {name}, a {type(part).__name__},"
+                raise Left(f"it leaves {which} in {'eval' if mode else 'train'} mode, and it came in the other")
 
 
 def _same_slope(a: Tensor | None, b: Tensor | None) -> bool:

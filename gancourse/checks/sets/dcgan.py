@@ -392,8 +392,8 @@ def judge_start(cases: list[Case], results: list[Result]) -> Verdict:
         if differ(output["buffers"], [list(net.buffers())]):
             return wrong(
                 "buffers-too",
-                "running means or variances of BatchNorm are changed. They are no parameters, although a state_dict "
-                "holds them: they tell what the data was like",
+                "running statistics (or the counter) of BatchNorm are changed. They are no parameters, although a "
+                "state_dict holds them: they tell what the data was like",
             )
     found = [part for case, result in zip(cases, results, strict=True) for part in parts(case, result)]
     if any((fault := differ(part.new, part.old)) and fault[0] != "value" for part in found):

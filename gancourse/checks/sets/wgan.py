@@ -77,6 +77,7 @@ W1_LINE = function(
         "root": lambda values: values.square().mean().sqrt(),
         "all_pairs": lambda x, y: (x[:, None] - y).abs().mean(),
         "means": lambda x, y: (x.mean() - y.mean()).abs(),
+        "turned": lambda x, y: x.mean() - y.mean(),
         "nearest": lambda x, y: (x[:, None] - y).abs().amin(dim=1).mean(),
         "largest": _largest_gap,
         "ranks": _at_ranks,
@@ -84,8 +85,9 @@ W1_LINE = function(
     },
     table="""
     unsorted      paired order=given | sample i goes to sample i as they come. The best plan keeps the order on the line
-    signed        price=given        | the gap of the distribution functions keeps its sign, and mass that moves both
-                                     | ways cancels
+    signed        price=given        | this is a difference of the means (so is a gap of the distribution functions that
+                                     | keeps its sign), and mass that moves both ways cancels
+    signed-turned turned             | this is a difference of the means, and mass that moves both ways cancels
     cut-off       paired             | with unequal numbers the largest samples of one side are left out. Every sample
                                      | has its share of the mass, 1/n or 1/m
     summed        paired reduce=sum  | the ways are added up; each carries a share of the mass
@@ -140,7 +142,7 @@ def bound_cases(seed: int) -> list[Case]:
             if steep and within == (number % 2 == 0) and p @ f[:n] - q @ f[n:] > 0.1:
                 break
         plan, turn = p[:, None] * q, torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=DOUBLE)
-        if kind != "constant scores":  # one way stays empty, but there
+        if kind != "constant scores":  # everywhere else one way stays empty
             plan[:2, :2] += min(float(plan[0, 1]), float(plan[1, 0])) * turn
         if kind.startswith("wrong columns"):
             plan = p[:, None] * q.roll(1)

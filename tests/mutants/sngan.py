@@ -403,7 +403,6 @@ def advancing(step, on=lambda z, h: z > 0):
 
 local_map.right(advancing(lambda z, b, h, slope: F.leaky_relu(z, slope)))
 local_map.wrong("forward-slope", advancing(lambda z, b, h, slope: F.leaky_relu(z)))
-local_map.wrong("value", advancing(lambda z, b, h, slope: F.leaky_relu(z, 0.2)))
 local_map.wrong("forward-line", advancing(lambda z, b, h, slope: z))
 local_map.wrong("forward-stuck", advancing(lambda z, b, h, slope: h))
 local_map.wrong("mask-too-early", advancing(lambda z, b, h, slope: F.leaky_relu(z, slope), on=lambda z, h: h > 0))
